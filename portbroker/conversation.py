@@ -1,0 +1,160 @@
+"""The canonical call, answer and stream: what every dialect decodes to and encodes from.
+
+The shape is Anthropic's Messages: typed blocks as plain dicts, one open at a time. The one rule: values only; nothing
+here knows a wire format, a provider or a clock.
+
+Canonical *request*: `Conversation`. Canonical *answer*: a dict shaped as an Anthropic message (`id`, `model`,
+`content`, `stop_reason`, `stop_sequence`, `usage`, optionally `stop_details`). Canonical *stream event*: a dict shaped
+as an Anthropic stream event (`message_start`, `content_block_start`, …), strictly serial, indices without gaps. A block
+or an answer in canonical form may carry keys that Anthropic does not know; they begin with an underscore and encoders that
+do not know them leave them out.
+"""
+
+import random
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
+Event: TypeAlias = dict[str, Any]
+
+AdaptationCode = Literal["dropped", "clamped", "changed", "degraded", "inlined", "added", "invalid", "unknown"]
+
+LOSSY: frozenset[str] = frozenset({"dropped", "degraded"})
+"""The codes that `on_loss: error` refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """One thing that translation changed. `path` is that of the value in the body that was read, or a fixed name."""
+
+    code: AdaptationCode
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.code}:{self.path}"
+
+
+class Report:
+    """The adaptations of one translation, in order, each once."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: dict[Adaptation, None] = {}
+
+    def add(self, code: AdaptationCode, path: str) -> None:
+        """Record one adaptation; a repeated one counts once."""
+        self._seen[Adaptation(code, path)] = None
+
+    def __iter__(self) -> Iterator[Adaptation]:
+        return iter(self._seen)
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def lossy(self) -> list[Adaptation]:
+        """Those that lose or weaken something the caller asked for."""
+        return [a for a in self._seen if a.code in LOSSY]
+
+
+@dataclass(slots=True)
+class Block:
+    """One content block and where it stood in the body that was read.
+
+    `data` is an Anthropic-shaped block dict; never change it in place, it may belong to the client's parsed body.
+    `place` is the path of its message (`messages[3]`, `system`), `spot` an index into that message's `content`, or the
+    rest of the path as text (`content`, `tool_calls[0]`), or "" when the place says it all.
+    """
+
+    data: Json
+    place: str
+    spot: int | str = ""
+
+    @property
+    def kind(self) -> str:
+        kind: str = self.data["type"]
+        return kind
+
+    @property
+    def path(self) -> str:
+        if isinstance(self.spot, int):
+            return f"{self.place}.content[{self.spot}]" if self.place != "system" else f"system[{self.spot}]"
+        return f"{self.place}.{self.spot}" if self.spot else self.place
+
+
+@dataclass(slots=True)
+class Turn:
+    """Who says what. `path` is the place of the (first) message that it was read from.
+
+    A `system` turn is a mid-conversation system message; `data` keeps such a message's other keys (`clear_at`,
+    `output_config`).
+    """
+
+    role: Literal["user", "assistant", "system"]
+    blocks: list[Block]
+    path: str
+    data: Json = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Tool:
+    """One tool as Anthropic declares it (`name`, `description`, `input_schema`, `strict`, `type`…) and its place."""
+
+    data: Json
+    path: str
+
+
+@dataclass(slots=True)
+class AnswerContext:
+    """What translating an answer needs to know of its call. One a call; decoders and encoders only read it.
+
+    `request_model` is the name the client asked for (None: show the upstream's). `tool_names` maps shortened tool
+    names back to the client's; calls of `custom_tools` return as free text. `estimate` is the estimated number of
+    input tokens, for a provider that reports none. `created` is the Unix time, in seconds, for a dialect that shows
+    one. `origin` names provider and model, for state that is valid only where it came from.
+    """
+
+    request_model: str | None = None
+    thinking_requested: bool = True
+    thinking_omitted: bool = False
+    think_tags: bool = False
+    state: str | None = None
+    stop_sequences: tuple[str, ...] = ()
+    tool_names: dict[str, str] = field(default_factory=dict)
+    custom_tools: frozenset[str] = frozenset()
+    tool_map: dict[str, Json] = field(default_factory=dict)
+    include_usage: bool = False
+    encrypted: bool = False
+    estimate: int = 0
+    created: int = 0
+    origin: str = ""
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What a caller asks of a model, in no one's dialect.
+
+    `params` holds everything else of the body by its Anthropic name where Anthropic has one (`max_tokens`,
+    `stop_sequences`, `temperature`, `thinking`, `output_config`, `metadata`, `service_tier`…), and by its name in the
+    body that was read otherwise (`seed`, `logit_bias`, …), so that a target which knows that name can still take it
+    and one which does not can report it. `answer` is what the body says about the answer; an encoder completes a copy.
+    """
+
+    model: str
+    system: list[Block] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    tools: list[Tool] = field(default_factory=list)
+    tool_choice: Json | None = None
+    params: Json = field(default_factory=dict)
+    stream: bool = False
+    answer: AnswerContext = field(default_factory=AnswerContext)
+
+
+_BASE62 = string.digits + string.ascii_letters
+
+
+def mint(prefix: str, length: int = 24) -> str:
+    """A fresh identifier: `prefix` and `length` base-62 characters. Not a secret."""
+    return prefix + "".join(random.choices(_BASE62, k=length))

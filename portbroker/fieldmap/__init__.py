@@ -1,0 +1,27 @@
+"""Field maps: rules of `translations:` compiled to plain functions from one document to another.
+
+The one rule: everything that can be wrong with a rule is found while it is compiled; a compiled rule cannot fail.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from portbroker.conversation import Json, Report
+
+
+@dataclass(frozen=True, slots=True)
+class RuleContext:
+    """What `ctx.…` in a rule reads. `model` is the upstream's word, `requested_model` the client's."""
+
+    model: str = ""
+    requested_model: str = ""
+    client: str = ""
+    stream: bool = False
+    provider: str = ""
+    route: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+Params: TypeAlias = Callable[[Json, Report], Json]
+"""Canonical parameters to those of a target's dialect; the argument is not changed."""

@@ -1,0 +1,84 @@
+"""One target, one attempt: the only place that opens connections.
+
+The interface pushes: the relay hands over a `Sink` and is called with bytes as they arrive, so that a stream goes from
+socket to socket without a task waking per event. The one rule: nothing here decides what an answer means.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from portbroker.errors import ProviderError
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where connections go, and what they are pooled by. `scheme` is http or https (or `demo`, inside the process)."""
+
+    scheme: str
+    host: str
+    port: int
+    ca_file: str | None = None
+    client_cert: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds, per phase of an attempt."""
+
+    connect: float = 10.0
+    first_byte: float = 120.0
+    idle: float = 300.0
+    total: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """One request, ready to be written. `target` is path and query; `headers` lack host and content-length."""
+
+    origin: Origin
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    provider: str = ""
+    method: str = "POST"
+
+
+class Attempt(Protocol):
+    """A request under way."""
+
+    def pause(self) -> None:
+        """Stop reading from the provider: the client is slow."""
+
+    def resume(self) -> None: ...
+    def progress(self) -> None:
+        """A real event arrived: the idle time starts anew. Comments and pings must not call this."""
+
+    def cancel(self) -> None:
+        """Nobody wants the answer: close the connection at once. The sink is not called again."""
+
+
+class Sink(Protocol):
+    """Where an answer goes as it arrives. Called from the event loop; must not block and must not raise.
+
+    `head` once, then `data` any number of times, then exactly one of `end` and `fail`; `fail` may also come first.
+    """
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Names in lower case; several values of one name joined by `, `."""
+
+    def data(self, data: bytes) -> None: ...
+    def end(self) -> None:
+        """The body is complete, as far as HTTP can tell."""
+
+    def fail(self, error: ProviderError) -> None: ...
+
+
+class Upstream(Protocol):
+    """Connections to providers, kept by origin."""
+
+    def send(self, request: UpstreamRequest, sink: Sink) -> Attempt:
+        """Begin an attempt; everything that follows goes to `sink`, never before this returns."""
+
+    async def close(self) -> None: ...
