@@ -6,8 +6,8 @@ here knows a wire format, a provider or a clock.
 Canonical *request*: `Conversation`. Canonical *answer*: a dict shaped as an Anthropic message (`id`, `model`,
 `content`, `stop_reason`, `stop_sequence`, `usage`, optionally `stop_details`). Canonical *stream event*: a dict shaped
 as an Anthropic stream event (`message_start`, `content_block_start`, …), strictly serial, indices without gaps. A block
-or an answer in canonical form may carry keys that Anthropic does not know; they begin with an underscore and encoders that
-do not know them leave them out.
+or an answer in canonical form may carry keys that Anthropic does not know; they begin with an underscore, and encoders
+that do not know them leave them out.
 """
 
 import random

@@ -1,5 +1,43 @@
-"""The dialects that are served, by name."""
+"""The dialects that are served, by name: each put together from the modules of its package."""
 
-from portbroker.dialects import Dialect, anthropic_messages, openai_chat
+from portbroker.dialects import Dialect
+from portbroker.dialects.anthropic_messages import decode_answer as anthropic_answers
+from portbroker.dialects.anthropic_messages import decode_request as anthropic_calls
+from portbroker.dialects.anthropic_messages import encode_answer as anthropic_replies
+from portbroker.dialects.anthropic_messages import encode_request as anthropic_bodies
+from portbroker.dialects.anthropic_messages import errors as anthropic_errors
+from portbroker.dialects.anthropic_messages import passthrough as anthropic_bytes
+from portbroker.dialects.openai_chat import decode_answer as chat_answers
+from portbroker.dialects.openai_chat import decode_request as chat_calls
+from portbroker.dialects.openai_chat import encode_answer as chat_replies
+from portbroker.dialects.openai_chat import encode_request as chat_bodies
+from portbroker.dialects.openai_chat import errors as chat_errors
+from portbroker.dialects.openai_chat import passthrough as chat_bytes
 
-DIALECTS: dict[str, Dialect] = {d.name: d for d in (anthropic_messages.DIALECT, openai_chat.DIALECT)}
+ANTHROPIC_MESSAGES = Dialect(
+    name="anthropic.messages",
+    path="/messages",
+    decode_request=anthropic_calls.decode_request,
+    encode_request=anthropic_bodies.encode_request,
+    pass_request=anthropic_bytes.pass_request,
+    decode_answer=anthropic_answers.decode_answer,
+    encode_answer=anthropic_replies.encode_answer,
+    stream_decoder=anthropic_answers.StreamDecoder,
+    stream_encoder=anthropic_replies.StreamEncoder,
+    encode_error=anthropic_errors.encode_error,
+)
+
+OPENAI_CHAT = Dialect(
+    name="openai.chat",
+    path="/chat/completions",
+    decode_request=chat_calls.decode_request,
+    encode_request=chat_bodies.encode_request,
+    pass_request=chat_bytes.pass_request,
+    decode_answer=chat_answers.decode_answer,
+    encode_answer=chat_replies.encode_answer,
+    stream_decoder=chat_answers.StreamDecoder,
+    stream_encoder=chat_replies.StreamEncoder,
+    encode_error=chat_errors.encode_error,
+)
+
+DIALECTS: dict[str, Dialect] = {d.name: d for d in (ANTHROPIC_MESSAGES, OPENAI_CHAT)}
