@@ -1,0 +1,86 @@
+"""What commands write: colour where a person looks, aligned columns, errors with a hint.
+
+The one rule: what a command found goes to standard output; what went wrong goes to standard error.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TextIO
+
+from portbroker.errors import PortBrokerError, Problem
+
+_CODES: Final = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+
+
+class CommandError(PortBrokerError):
+    """A command cannot do what it was asked; `hint` says what to do about it."""
+
+    def __init__(self, message: str, hint: str = "", *, status: int = 1) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.status = status
+
+
+def setting(name: str) -> str:
+    """What the environment says to the command itself, "" for nothing; what it says to a file is the file's affair."""
+    return os.environ.get(name, "")
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted."""
+    return setting("PORTBROKER_DEBUG") not in ("", "0")
+
+
+class Terminal:
+    """Standard output and standard error, each coloured only when it is a terminal and NO_COLOR is not set."""
+
+    def __init__(self) -> None:
+        self._plain = bool(setting("NO_COLOR")) or setting("TERM") == "dumb"
+
+    def say(self, text: str = "") -> None:
+        """A line of the result."""
+        print(text)
+
+    def note(self, text: str) -> None:
+        """A line beside the result."""
+        print(text, file=sys.stderr)
+
+    def json(self, value: Any) -> None:
+        """The result for a machine."""
+        import orjson
+
+        print(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
+
+    def error(self, message: str, hint: str = "") -> None:
+        print(f"{self.paint('error:', 'red', sys.stderr)} {message}", file=sys.stderr)
+        if hint:
+            first, *rest = hint.split("\n")
+            print(f"{self.paint('hint:', 'cyan', sys.stderr)}  {first}", file=sys.stderr)
+            for line in rest:
+                print(f"       {line}", file=sys.stderr)
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        """Every fault of a file, each with its place and its hint."""
+        for problem in problems:
+            place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
+            what = f"{problem.path}: {problem.message}" if problem.path else problem.message
+            self.error(f"{self.paint(place, 'bold', sys.stderr)}: {what}", problem.hint)
+
+    def paint(self, text: str, colour: str, stream: TextIO | None = None) -> str:
+        """`text` in a colour where that can be seen."""
+        if self._plain or not (stream or sys.stdout).isatty():
+            return text
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
+
+    def abandon(self) -> None:
+        """Write nothing more: the interpreter would complain about the closed pipe when it flushes."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def aligned(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
+    """The rows as lines with their columns below each other."""
+    table = [list(row) for row in rows]
+    columns = max((len(row) for row in table), default=0)
+    widths = [max((len(row[at]) for row in table if at < len(row)), default=0) for at in range(columns)]
+    return [(indent + "  ".join(cell.ljust(widths[at]) for at, cell in enumerate(row))).rstrip() for row in table]

@@ -1,0 +1,45 @@
+"""`portbroker test`: the unit tests of a configuration, or translation cases."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from portbroker.cli.files import add_file, config_path
+from portbroker.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from portbroker.cases.run import Outcome
+
+DESCRIPTION = """\
+Run the `tests:` of a configuration, without any network: each request goes through the
+compiled file, and what would be sent is compared with what is expected.
+
+A file that ends in .jsonl holds translation cases instead, one JSON object a line. Each
+failure is printed with its differences; the last line is `N passed, M failed`."""
+EXAMPLES = """\
+  portbroker test                        the tests of ./portbroker.yaml
+  portbroker test portbroker.yaml --json
+  portbroker test cases.jsonl            translation cases"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_file(parser, what="a configuration with tests, or translation cases (.jsonl)")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> int:
+    from portbroker.cli.outcomes import report
+
+    path = config_path(args)
+    if path.suffix == ".jsonl":
+        return report(_cases(path), terminal, json=args.json)
+    from portbroker.cli.expectations import run_tests
+
+    return report(run_tests(path), terminal, json=args.json)
+
+
+def _cases(path: Path) -> "Iterator[Outcome]":
+    from portbroker.cases.run import run_file
+
+    yield from run_file(path)
