@@ -1,0 +1,144 @@
+"""A chat client's body to the canonical conversation.
+
+The one rule: a scalar takes Anthropic's name where Anthropic has one; every other keeps the name and value that the
+client gave it, so that a target may still know it. What only exact replay needs begins with an underscore.
+"""
+
+from typing import Any
+
+from portbroker.conversation import AnswerContext, Conversation, Json, Report
+from portbroker.dialects.openai_chat.decode_messages import decode_messages
+from portbroker.dialects.openai_chat.decode_tools import decode_tools
+from portbroker.dialects.reading import (
+    list_in,
+    object_in,
+    optional_count,
+    optional_flag,
+    optional_number,
+    optional_text,
+    refuse,
+    text_in,
+)
+
+# Read below, by the decoders of messages and tools, or meant for the gateway.
+_READ = frozenset({
+    "model", "messages", "tools", "functions", "tool_choice", "function_call", "parallel_tool_calls",
+    "stream", "stream_options", "max_tokens", "max_completion_tokens", "stop", "temperature", "top_p",
+    "reasoning_effort", "response_format", "user", "safety_identifier", "metadata", "service_tier",
+})  # fmt: skip
+# Words that mean something else, or nothing, to a chat client: they must not pass for canonical ones.
+_TAKEN = frozenset({"stop_sequences", "output_config"})
+
+_TIERS = {"auto": "auto", "default": "standard_only"}
+
+
+def decode_request(body: Json, report: Report) -> Conversation:
+    """The conversation of a chat body. Raises `CallError` with `param` for what cannot be read."""
+    model = text_in(body.get("model"), "model") or refuse("model", "a model name")
+    messages = decode_messages(body.get("messages"), report)
+    tools = decode_tools(body, report)
+    stops = _stops(body)
+    return Conversation(
+        model=model,
+        system=messages.system,
+        turns=messages.turns,
+        tools=tools.offered,
+        tool_choice=tools.choice,
+        params=_params(body, stops, tools.choice_path, report),
+        stream=optional_flag(body, "stream") or False,
+        answer=AnswerContext(
+            request_model=model,
+            stop_sequences=tuple(stops),
+            custom_tools=tools.custom,
+            include_usage=_include_usage(body),
+        ),
+    )
+
+
+def _params(body: Json, stops: list[str], choice_path: str, report: Report) -> Json:
+    for key in _TAKEN & body.keys():
+        report.add("dropped", key)
+    skip = _READ | _TAKEN
+    params = {key: value for key, value in body.items() if key not in skip and value is not None and key[:1] != "_"}
+    params |= _present(
+        max_tokens=_limit(body),
+        stop_sequences=stops or None,
+        temperature=optional_number(body, "temperature"),
+        top_p=optional_number(body, "top_p"),
+    )
+    params |= _user(body) | _tier(body) | _output(body)
+    params["_names"] = {
+        "stop_sequences": "stop",
+        "output_config.format": "response_format",
+        "tool_choice": choice_path,
+    }
+    optional_count(body, "n")
+    return params
+
+
+def _present(**values: Any) -> Json:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _limit(body: Json) -> int | None:
+    limit, older = optional_count(body, "max_completion_tokens"), optional_count(body, "max_tokens")
+    return older if limit is None else limit
+
+
+def _stops(body: Json) -> list[str]:
+    value = body.get("stop")
+    if value is None or value == "":
+        return []
+    if isinstance(value, str):
+        return [value]
+    return [text_in(stop, f"stop[{index}]") for index, stop in enumerate(list_in(value, "stop"))]
+
+
+def _user(body: Json) -> Json:
+    user, safety = optional_text(body, "user"), optional_text(body, "safety_identifier")
+    metadata = body.get("metadata")
+    params = _present(_user=user, _safety_identifier=safety, _metadata=metadata)
+    name = safety or user
+    return {**params, "metadata": {"user_id": name}} if name else params
+
+
+def _tier(body: Json) -> Json:
+    tier = optional_text(body, "service_tier")
+    if tier is None:
+        return {}
+    return {"service_tier": _TIERS[tier]} if tier in _TIERS else {"_service_tier": tier}
+
+
+def _output(body: Json) -> Json:
+    """`thinking` and `output_config`, from how hard to think and what to answer with."""
+    effort = optional_text(body, "reasoning_effort")
+    config = _present(effort=effort if effort != "none" else None, format=_format(body))
+    params: Json = {"output_config": config} if config else {}
+    if effort:
+        params["thinking"] = {"type": "disabled" if effort == "none" else "adaptive"}
+    return params
+
+
+def _format(body: Json) -> Json | None:
+    """The wanted form of the answer; `json_object` has no schema, and Anthropic has no such form."""
+    value = body.get("response_format")
+    if value is None:
+        return None
+    kind = object_in(value, "response_format").get("type")
+    if kind in ("text", None):
+        return None
+    if kind == "json_object":
+        return {"type": "json_object"}
+    if kind != "json_schema":
+        refuse("response_format.type", "one of text, json_object and json_schema")
+    path = "response_format.json_schema"
+    named = object_in(value.get("json_schema"), path)
+    if named.get("schema") is None:
+        return {"type": "json_object"}
+    extra = {f"_{key}": named[key] for key in ("name", "description", "strict") if named.get(key) is not None}
+    return {"type": "json_schema", "schema": object_in(named["schema"], f"{path}.schema"), **extra}
+
+
+def _include_usage(body: Json) -> bool:
+    options = body.get("stream_options")
+    return options is not None and object_in(options, "stream_options").get("include_usage") is True
