@@ -12,7 +12,10 @@ from portbroker.conversation import Json, Report
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """What `ctx.…` in a rule reads. `model` is the upstream's word, `requested_model` the client's."""
+    """What `ctx.…` in a rule reads. `model` is the upstream's word, `requested_model` the client's.
+
+    `status` is the HTTP status of the answer; only `errors` rules can ask for it.
+    """
 
     model: str = ""
     requested_model: str = ""
@@ -21,6 +24,7 @@ class RuleContext:
     provider: str = ""
     route: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 0
 
 
 Params: TypeAlias = Callable[[Json, Report], Json]

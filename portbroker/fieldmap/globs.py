@@ -1,0 +1,30 @@
+"""Globs: `*` stands for any text, `?` for one character, and every other character for itself.
+
+The one rule: matching takes time in proportion to the text, because the text may come from a client. Brackets are plain
+characters, since model names hold them (`claude-sonnet[1m]`).
+"""
+
+import re
+from collections.abc import Callable, Iterable
+
+
+def _expression(glob: str) -> str:
+    first, *rest = ["".join("." if c == "?" else re.escape(c) for c in part) for part in glob.split("*")]
+    if not rest:
+        return first
+    # An atomic group per part: the earliest place is always good enough, so nothing is ever tried twice.
+    middle = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)
+    # The end is anchored separately; a lookahead would let `.*` walk back over the text only once.
+    return f"{first}{middle}.*{rest[-1]}"
+
+
+def compile_glob(globs: str | Iterable[str]) -> Callable[[str], bool]:
+    """A test for one glob, or for any of several."""
+    expressions = [_expression(glob) for glob in ([globs] if isinstance(globs, str) else globs)]
+    match = re.compile("|".join(f"(?:{e})" for e in expressions), re.DOTALL).fullmatch
+    return lambda text: match(text) is not None
+
+
+def literal_length(glob: str) -> int:
+    """How much of a glob is literal text: the longer, the more exactly it says what it means."""
+    return len(glob) - glob.count("*") - glob.count("?")
