@@ -13,13 +13,11 @@ from portbroker.config.options import Options
 from portbroker.conversation import Json, Report
 from portbroker.dialects import Dialect
 from portbroker.errors import GatewayError, ProviderError
-from portbroker.fieldmap import Params
+from portbroker.fieldmap import RuleContext
+from portbroker.fieldmap.params import dialect_params
+from portbroker.fieldmap.problems import RulesError
+from portbroker.fieldmap.rules import compile_rules
 from portbroker.sse import SSEParser
-
-
-def params_of(provider: Dialect, options: Options) -> Params:
-    """The built-in table of scalars of a provider's dialect."""
-    return lambda values, report: values
 
 
 def upstream_body(case: Case, client: Dialect, provider: Dialect, report: Report) -> Json:
@@ -29,7 +27,8 @@ def upstream_body(case: Case, client: Dialect, provider: Dialect, report: Report
         passed: Json = orjson.loads(raw)
         return passed
     conversation = client.decode_request(case.input, report)
-    body, _ = provider.encode_request(conversation, case.options, params_of(provider, case.options), report)
+    params = dialect_params(provider.name, case.options)
+    body, _ = provider.encode_request(conversation, case.options, params, report)
     return body
 
 
@@ -90,8 +89,9 @@ def upstream_headers(given: Json, client: Dialect, provider: Dialect, options: O
     raise CaseError("header cases need a snapshot")
 
 
-def run_rules(rules: Any, body: Any, context: Any, report: Report) -> Any:
+def run_rules(rules: Any, body: Any, context: Any, report: Report) -> Json:
     """A document after rules of a field map."""
-    from portbroker.fieldmap import rules as engine
-
-    raise CaseError(f"field map cases need compile_rules ({engine.__name__})")
+    try:
+        return compile_rules(rules)(body, RuleContext(**context), report)
+    except (RulesError, TypeError) as error:
+        raise CaseError(f"$rules: {error}") from error
