@@ -1,0 +1,97 @@
+"""A canonical answer as an Anthropic client sees it: a message, or the events of a stream as bytes.
+
+The one rule: the canonical form is Anthropic's own, so only two things change: the model has the name that the client
+asked for, and keys that begin with an underscore stay here.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+import orjson
+
+from portbroker.conversation import AnswerContext, Event, Json, Report
+from portbroker.dialects.anthropic_messages.errors import encode_error
+from portbroker.errors import GatewayError
+
+_PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
+_STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+# The events that hold an answer's or a block's keys.
+_FRAMED = frozenset({"message_start", "content_block_start", "message_delta"})
+
+
+def encode_answer(answer: Json, context: AnswerContext, report: Report) -> Json:
+    """The answer as a message."""
+    message = _public(answer)
+    message["content"] = [_public(block) for block in answer["content"]]
+    message["usage"] = _public(answer["usage"])
+    if context.request_model is not None:
+        message["model"] = context.request_model
+    return message
+
+
+def _public(mapping: Mapping[str, object]) -> Json:
+    return {key: value for key, value in mapping.items() if not key.startswith("_")}
+
+
+class StreamEncoder:
+    """One answer in flight; see `portbroker.dialects.StreamEncoder`."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: AnswerContext, report: Report) -> None:
+        self._context = context
+
+    def feed(self, event: Event) -> bytes:
+        """The event as it goes out."""
+        kind = event["type"]
+        if kind == "content_block_delta":
+            delta = event["delta"]
+            if delta["type"] == "text_delta" and len(delta) == 2:
+                return _text_head(event["index"]) + _dump(delta["text"]) + b"}}\n\n"
+        elif kind == "ping":
+            return _PING
+        elif kind == "message_stop":
+            return _STOP
+        elif kind in _FRAMED:
+            event = self._framed(event)
+        return _head(kind) + _dump(event) + b"\n\n"
+
+    def _framed(self, event: Event) -> Event:
+        """The event without what only the gateway knows, under the model's name that the client knows."""
+        public = {key: _public(value) if isinstance(value, dict) else value for key, value in _public(event).items()}
+        if event["type"] == "message_start":
+            message = public["message"]
+            message["usage"] = _public(message["usage"])
+            if self._context.request_model is not None:
+                message["model"] = self._context.request_model
+        return public
+
+    def fail(self, error: GatewayError, request_id: str) -> bytes:
+        """The error as an event: what the HTTP answer would have said, without the id of a request that has begun."""
+        body = encode_error(error, request_id).body
+        return _head("error") + _dump({"type": "error", "error": body["error"]}) + b"\n\n"
+
+    def ping(self) -> bytes:
+        return _PING
+
+
+@lru_cache(maxsize=256)
+def _text_head(index: int) -> bytes:
+    start = f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"text_delta","text":'
+    return _head("content_block_delta") + start.encode()
+
+
+@lru_cache(maxsize=64)
+def _head(kind: str) -> bytes:
+    return f"event: {kind}\ndata: ".encode()
+
+
+def _dump(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        # Half a surrogate pair: a provider cut a character in two. Escaped, the client can join the halves.
+        return json.dumps(value, separators=(",", ":")).encode()
