@@ -58,6 +58,18 @@ class ConfigError(PortBrokerError):
         self.problems = problems
 
 
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """The numbers of a prompt that does not fit, as far as they are known.
+
+    `output` is set when the prompt would fit without the output tokens that were asked for.
+    """
+
+    tokens: int | None = None
+    limit: int | None = None
+    output: int | None = None
+
+
 @dataclass(eq=False)
 class GatewayError(PortBrokerError):
     """A call that cannot be answered.
@@ -65,6 +77,7 @@ class GatewayError(PortBrokerError):
     `status` is what the upstream (or the gateway) answered, 0 when nothing was answered. `param` is the path in the
     client's body. `code` is the upstream's own code where it gave one. `headers` are those that may be passed on to
     the client (`retry-after`, `x-should-retry`, rate limits), in the client's or the upstream's spelling; lower case.
+    `overflow` goes with the kind `context`.
     """
 
     message: str
@@ -73,6 +86,7 @@ class GatewayError(PortBrokerError):
     param: str | None = None
     code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    overflow: Overflow | None = None
 
     def __str__(self) -> str:
         return self.message
@@ -95,9 +109,13 @@ class CallError(GatewayError):
 
 @dataclass(eq=False)
 class ProviderError(GatewayError):
-    """One attempt failed. `provider` is the name in the file; the message never holds its credential."""
+    """One attempt failed. `provider` is the name in the file; the message never holds its credential.
+
+    `callers_credential` says that the provider saw the caller's own credential, not the gateway's.
+    """
 
     provider: str = ""
+    callers_credential: bool = False
 
     @property
     def retryable(self) -> bool:

@@ -14,7 +14,7 @@ MAX_EVENT = 8 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 
 
-class EventTooLargeError(ValueError):
+class SSETooLarge(ValueError):
     """An event outgrew what may be held in memory; whoever reads a provider turns this into its error."""
 
 
@@ -37,7 +37,7 @@ class SSEParser:
         self._held = 0  # bytes in _data and _pieces
 
     def feed(self, data: bytes) -> list[SSEEvent]:
-        """The events that these bytes complete. Raises `EventTooLargeError`."""
+        """The events that these bytes complete. Raises `SSETooLarge`."""
         if self._bom is not None:
             data = self._start(data)
         if self._after_cr or b"\r" in data:
@@ -125,7 +125,7 @@ class SSEParser:
 
     def _check(self, size: int) -> None:
         if size > self._limit:
-            raise EventTooLargeError(f"an event of the stream is larger than {self._limit} bytes")
+            raise SSETooLarge(f"an event of the stream is larger than {self._limit} bytes")
 
     def _line(self, line: bytes, events: list[SSEEvent]) -> None:
         """Take one whole line, which is also what `_pieces` held."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portbroker.sse import EventTooLargeError, SSEEvent, SSEParser
+from portbroker.sse import SSETooLarge, SSEEvent, SSEParser
 
 
 def parse(*reads: bytes, limit: int = 8 * 1024 * 1024) -> list[SSEEvent]:
@@ -100,7 +100,7 @@ def test_a_byte_order_mark_counts_only_at_the_start() -> None:
     ],
 )
 def test_an_event_beyond_the_limit_is_refused_however_it_is_read(reads: list[bytes]) -> None:
-    with pytest.raises(EventTooLargeError, match="larger than 100 bytes"):
+    with pytest.raises(SSETooLarge, match="larger than 100 bytes"):
         parse(*reads, limit=100)
 
 

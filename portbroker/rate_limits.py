@@ -1,0 +1,107 @@
+"""Rate-limit headers in the spelling of one API, told in that of the other.
+
+The one rule: a moment and a duration are converted by the provider's own `date`, so no clock is read here; without one
+a reset is left out.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from math import ceil
+
+_ANTHROPIC = "anthropic-ratelimit-"
+_OPENAI = "x-ratelimit-"
+_RESOURCES = ("requests", "tokens")
+_STEP = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|us|µs|ns|d|h|m|s)")
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_LONGEST = 366 * 86400.0
+
+
+def rate_limits_for(client: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """The rate limits in `headers` as a client of the dialect `client` reads them."""
+    own, other = (_ANTHROPIC, _OPENAI) if client == "anthropic.messages" else (_OPENAI, _ANTHROPIC)
+    limits = {name: value for name, value in headers.items() if name.startswith(own)}
+    if limits or not any(name.startswith(other) for name in headers):
+        return limits
+    return _to_anthropic(headers) if own is _ANTHROPIC else _to_openai(headers)
+
+
+def without_rate_limits(headers: Mapping[str, str]) -> dict[str, str]:
+    """`headers` for a client that more than one provider serves: no one of them can speak for all."""
+    return {name: value for name, value in headers.items() if not name.startswith((_ANTHROPIC, _OPENAI))}
+
+
+def _to_anthropic(headers: Mapping[str, str]) -> dict[str, str]:
+    limits: dict[str, str] = {}
+    now = _date(headers)
+    for resource in _RESOURCES:
+        for what in ("limit", "remaining"):
+            if value := headers.get(f"{_OPENAI}{what}-{resource}"):
+                limits[f"{_ANTHROPIC}{resource}-{what}"] = value
+        wait = _duration(headers.get(f"{_OPENAI}reset-{resource}", ""))
+        if now is not None and wait is not None:
+            moment = now + timedelta(seconds=ceil(wait))
+            limits[f"{_ANTHROPIC}{resource}-reset"] = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return limits
+
+
+def _to_openai(headers: Mapping[str, str]) -> dict[str, str]:
+    limits: dict[str, str] = {}
+    now = _date(headers)
+    for resource, source in (("requests", "requests"), ("tokens", _scarcest(headers))):
+        for what in ("limit", "remaining"):
+            if value := headers.get(f"{_ANTHROPIC}{source}-{what}"):
+                limits[f"{_OPENAI}{what}-{resource}"] = value
+        moment = _moment(headers.get(f"{_ANTHROPIC}{source}-reset", ""))
+        if now is not None and moment is not None:
+            limits[f"{_OPENAI}reset-{resource}"] = _spell((moment - now).total_seconds())
+    return limits
+
+
+def _scarcest(headers: Mapping[str, str]) -> str:
+    """Which of Anthropic's token limits is told as the one that OpenAI knows."""
+    left = {
+        kind: int(value)
+        for kind in ("tokens", "input-tokens", "output-tokens")
+        if (value := headers.get(f"{_ANTHROPIC}{kind}-remaining", "")).isdecimal() and len(value) < 16
+    }
+    return "tokens" if "tokens" in left or not left else min(left, key=left.__getitem__)
+
+
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(headers.get("date", ""))
+    except ValueError:
+        return None
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date
+
+
+def _moment(value: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _duration(value: str) -> float | None:
+    """Seconds of `6m0s`, `20ms`, `1h2m3.5s` or a plain number."""
+    steps = _STEP.findall(value)
+    if steps and "".join(number + unit for number, unit in steps) == value:
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in steps)
+    elif re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", value):
+        seconds = float(value)
+    else:
+        return None
+    return seconds if seconds <= _LONGEST else None
+
+
+def _spell(seconds: float) -> str:
+    """A duration as OpenAI writes it: `6m0s`, `1h0m0s`, `12s`."""
+    left = max(0, ceil(seconds))
+    minutes, rest = divmod(left, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{rest}s"
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
