@@ -1,18 +1,31 @@
 """The words of the YAML: what a user writes, checked for itself alone. References are checked when it is compiled.
 
-The one rule: frozen values with a description each, because the JSON Schema and editors' hovers come from here.
+The one rule: frozen values with a description each, because the JSON Schema and editors' hovers come from here. What
+pydantic accepts here, the JSON Schema accepts too: numbers and switches are strict, so that `port: "8000"` and
+`is_active: no` (text, in YAML 1.2) are faults in both.
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
 
 from portbroker.config.options import Options
+from portbroker.config.titles import title_of
+from portbroker.config.values import without_control_characters
 
 DialectName = Literal["anthropic.messages", "openai.chat", "openai.responses"]
 Tier = Literal["big", "medium", "small"]
 OnLoss = Literal["report", "error"]
+ProviderType = Literal[
+    "openai", "azure", "anthropic", "gemini", "mistral", "perplexity", "ollama", "groq", "openrouter", "deepseek",
+    "moonshot", "zai", "qwen", "minimax", "xai", "together", "fireworks", "vllm", "llamacpp", "lmstudio", "custom",
+    "demo",
+]  # fmt: skip
+ErrorClass = Literal[
+    "invalid", "auth", "billing", "permission", "not_found", "too_large",
+    "context", "rate_limit", "overloaded", "timeout", "refused", "api",
+]  # fmt: skip
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
@@ -20,186 +33,335 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 def seconds(value: Any) -> Any:
     """`5s`, `1m`, `500ms` or a number of seconds as a float; anything else is left for pydantic to refuse."""
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
         return float(match[1]) * _UNITS[match[2]]
     return value
 
 
+_DURATION_SCHEMA = {
+    "type": "string",
+    "pattern": r"^\d+(\.\d+)?(ms|s|m|h)?$|\{\{",
+    "patternErrorMessage": "must be a number of seconds or a duration such as 500ms, 5s, 2m or 1h",
+}
+_DurationText = Annotated[str, WithJsonSchema(_DURATION_SCHEMA)]
+
+Int = Annotated[int, Strict()]
+Count = Annotated[int, Strict(), Field(gt=0)]
+Bool = Annotated[bool, Strict()]
+Dollars = Annotated[float, Strict(), Field(ge=0)]
+_PlainSeconds = Annotated[float, Field(gt=0, le=86400)]
 Seconds = Annotated[
     float,
-    BeforeValidator(seconds, json_schema_input_type=float | Annotated[str, Field(pattern=r"^\d+(\.\d+)?(ms|s|m|h)?$")]),
+    Strict(),
     Field(gt=0, le=86400),
+    BeforeValidator(seconds, json_schema_input_type=_PlainSeconds | _DurationText),
 ]
+Name = Annotated[str, Field(min_length=1)]
+HeaderValue = Annotated[str, AfterValidator(without_control_characters)]
+Url = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[^\s/]|^\{\{",
+        json_schema_extra={"patternErrorMessage": "must be a URL that begins with http:// or https://"},
+    ),
+    AfterValidator(without_control_characters),
+]
+UrlPath = Annotated[
+    str,
+    Field(
+        pattern=r"^/[^\s?#]*$",
+        json_schema_extra={
+            "patternErrorMessage": "must be a path that begins with / and holds no space, query or fragment"
+        },
+    ),
+]
+Rule: TypeAlias = dict[str, Any]
+"""A field map's rule. Its grammar is in the JSON Schema and in the compiler, which reads it one key at a time."""
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    without_control_characters(value.get_secret_value())
+    return value
+
+
+Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_secret), WithJsonSchema({"type": "string"})]
 
 
 class Section(BaseModel):
-    """A mapping of the file: unknown keys are refused, values cannot change."""
+    """A mapping of the file: unknown keys are refused, values cannot change, and errors never show them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        field_title_generator=lambda name, _: title_of(name),
+    )
 
 
 class ServerConfig(Section):
     """Where PortBroker listens. Read at start; changing it asks for a restart."""
 
-    host: str = "127.0.0.1"
+    model_config = ConfigDict(title="Server")
+
+    host: str = Field("127.0.0.1", min_length=1, examples=["127.0.0.1", "0.0.0.0", "::1"])
     """The address to listen on. The environment variable HOST overrides it."""
-    port: int = Field(8000, ge=0, le=65535)
+    port: Int = Field(8000, ge=0, le=65535, examples=[8000])
     """The port to listen on; 0 takes a free one. The environment variable PORT overrides it."""
-    max_body: int = Field(32 * 1024 * 1024, ge=1024)
+    max_body: Int = Field(32 * 1024 * 1024, ge=1024, examples=[33554432])
     """The largest request body accepted, in bytes."""
 
 
 class TimeoutConfig(Section):
-    """How long each phase of an attempt may take."""
+    """How long each phase of an attempt may take: seconds, or text such as `500ms`, `5s`, `2m`."""
 
-    connect: Seconds = 10.0
+    model_config = ConfigDict(title="Timeout")
+
+    connect: Seconds = Field(10.0, examples=["5s"])
     """From nothing to a connection that can be written to, TLS included."""
-    first_byte: Seconds = 120.0
+    first_byte: Seconds = Field(120.0, examples=["60s"])
     """From the request being sent to the first byte of the answer."""
-    idle: Seconds = 300.0
+    idle: Seconds = Field(300.0, examples=["60s"])
     """Between two events of an answer; keep-alive comments do not count."""
-    total: Seconds = 3600.0
+    total: Seconds = Field(3600.0, examples=["10m"])
     """The whole attempt."""
 
 
 def _timeout(value: Any) -> Any:
     """A plain number or duration bounds the wait for the first byte and between events."""
     plain = seconds(value)
-    return (
-        {"first_byte": plain, "idle": plain}
-        if isinstance(plain, (int, float)) and not isinstance(plain, bool)
-        else value
-    )
+    if isinstance(plain, (int, float)) and not isinstance(plain, bool):
+        return {"first_byte": plain, "idle": plain}
+    return value
 
 
 class TranslationMatch(Section):
     """When a translation chooses itself. All that is given must hold."""
 
-    provider_type: str | tuple[str, ...] | None = None
-    """The provider's `provider_type`."""
-    base_url: str | None = None
+    model_config = ConfigDict(title="Match")
+
+    provider_type: ProviderType | tuple[ProviderType, ...] | None = Field(None, examples=["groq"])
+    """The provider's `provider_type`, or several."""
+    base_url: Name | None = Field(None, examples=["api.groq.com/*"])
     """A glob over host and path of the provider's base URL."""
-    model: str | tuple[str, ...] | None = None
+    model: Name | tuple[Name, ...] | None = Field(None, examples=["gpt-5*", ["o3*", "o4*"]])
     """A glob, or several, over the upstream model."""
 
 
 class AuthConfig(Section):
     """How the provider's credential is sent."""
 
-    header: str
-    value: str = "${key}"
+    model_config = ConfigDict(title="Credential")
+
+    header: Name = Field(examples=["authorization", "api-key", "x-api-key"])
+    """The name of the header."""
+    value: HeaderValue = Field("${key}", examples=["Bearer ${key}"])
+    """Its value; `${key}` is the provider's `api_key`."""
 
 
 class HeaderRules(Section):
     """Headers to add to, or leave out of, what is sent to the provider."""
 
-    set: dict[str, str] = {}
-    drop: tuple[str, ...] = ()
+    model_config = ConfigDict(title="Header rules")
+
+    set: dict[str, HeaderValue] = Field({}, examples=[{"x-title": "PortBroker"}])
+    """Headers to send, by name. `${model}`, `${base}` and `${key}` stand for what they say."""
+    drop: tuple[str, ...] = Field((), examples=[["anthropic-beta"]])
+    """Headers to leave out."""
 
 
 class ErrorRule(Section):
     """Which class an upstream error has. The first rule that matches wins."""
 
-    id: str | None = None
-    disable: bool = False
-    when: dict[str, Any] = {}
-    class_: str = Field("api", alias="class")
-    message: str | None = None
+    model_config = ConfigDict(title="Error rule")
+
+    id: Name | None = None
+    """A name, so that a translation which extends this one can replace or disable the rule."""
+    disable: Bool = False
+    """Take the inherited rule of this `id` away."""
+    when: dict[str, Any] = Field({}, examples=[{"error.code": "content_filter"}])
+    """Conditions over the error's body, and over `status`. All must hold; without any, the rule always matches."""
+    class_: ErrorClass = Field("api", alias="class", examples=["rate_limit"])
+    """What kind of error it is. The class decides whether another target is tried, and the status the client sees."""
+    message: Name | None = Field(None, examples=["${base_resp.status_msg}"])
+    """The message for the client; `${path}` reads the error's body."""
 
 
 class TranslationConfig(Section):
     """A field map: how a vendor differs from the plain dialect it speaks."""
 
-    extends: tuple[str, ...] = ()
+    model_config = ConfigDict(title="Translation")
+
+    extends: tuple[Name, ...] = Field((), examples=[["openai"]])
+    """Translations and presets to start from. The later win; a rule of the same `id` is replaced in its place."""
     match: TranslationMatch | None = None
-    dialect: DialectName | None = None
-    options: dict[str, Any] = {}
-    url: str | None = None
+    """When this translation is taken without a provider naming it."""
+    dialect: DialectName | None = Field(None, examples=["openai.chat"])
+    """What the provider speaks."""
+    options: dict[str, Any] = Field({}, examples=[{"max_tokens_field": "max_completion_tokens"}])
+    """Facts about the vendor that no rule can say."""
+    url: Name | None = Field(
+        None, examples=["${base}/openai/deployments/${model}/chat/completions?api-version=2024-10-21"]
+    )
+    """Where calls go. `${base}` is the provider's `base_url`, `${model}` the upstream model."""
     auth: AuthConfig | None = None
+    """How the credential is sent."""
     headers: HeaderRules = HeaderRules()
-    rules_on_passthrough: bool | None = None
-    params: tuple[dict[str, Any], ...] = ()
+    """Headers to add or to leave out."""
+    rules_on_passthrough: Bool | None = None
+    """Run the request rules also when client and provider speak the same dialect."""
+    params: tuple[Rule, ...] = Field((), examples=[[{"move": {"from": "max_tokens", "to": "max_completion_tokens"}}]])
     """Rules from the canonical parameters to the dialect's own; the built-in table of each dialect is written in it."""
-    request: tuple[dict[str, Any], ...] = ()
-    response: tuple[dict[str, Any], ...] = ()
-    stream: tuple[dict[str, Any], ...] = ()
-    errors: tuple[ErrorRule, ...] = ()
+    request: tuple[Rule, ...] = Field((), examples=[[{"id": "no-seed", "drop": "seed", "report": True}]])
+    """Rules over the body that is sent to the provider."""
+    response: tuple[Rule, ...] = Field(
+        (), examples=[[{"map": {"path": "choices[*].finish_reason", "values": {"model_length": "length"}}}]]
+    )
+    """Rules over a whole answer of the provider."""
+    stream: tuple[Rule, ...] = Field((), examples=[[{"move": {"from": "x_groq.usage", "to": "usage"}}]])
+    """Rules over each chunk of a streamed answer."""
+    errors: tuple[ErrorRule, ...] = Field((), examples=[[{"when": {"status": 402}, "class": "billing"}]])
+    """Which class the provider's errors have. The first rule that matches wins."""
 
 
 class ProviderConfig(Section):
     """An upstream account. These names are also those of `/admin/providers`."""
 
-    name: str = Field(min_length=1)
-    provider_type: str = "custom"
-    base_url: str | None = None
-    api_key: str | None = None
-    big_model: str | None = None
-    medium_model: str | None = None
-    small_model: str | None = None
-    models: tuple[str, ...] = ()
-    is_active: bool = True
-    priority: int = 100
-    headers: dict[str, str] = {}
-    timeout: Annotated[TimeoutConfig, BeforeValidator(_timeout)] = TimeoutConfig()
-    translation: str | TranslationConfig | None = None
+    model_config = ConfigDict(title="Provider")
+
+    name: Name = Field(examples=["OpenAI", "Local Ollama"])
+    """What this provider is called in rules, headers and logs. Clients may ask for `Name/model`."""
+    provider_type: ProviderType = Field("custom", examples=["openai", "anthropic", "ollama"])
+    """The preset that knows the vendor: base URL, dialect, how the key is sent, field maps. `custom` knows nothing."""
+    base_url: Url | None = Field(None, examples=["https://api.openai.com/v1", "http://localhost:11434/v1"])
+    """Where the provider's API begins. The preset's own when left out."""
+    api_key: Secret | None = Field(None, examples=["{{ env.OPENAI_API_KEY }}", "{{ secret.openai }}"])
+    """The credential, best as a template. A provider whose variable is not set is inactive, and says so."""
+    big_model: Name | None = Field(None, examples=["gpt-5.2"])
+    """The provider's model for the tier `big` (Claude Opus)."""
+    medium_model: Name | None = Field(None, examples=["gpt-5.2"])
+    """The provider's model for the tier `medium` (Claude Sonnet)."""
+    small_model: Name | None = Field(None, examples=["gpt-5-mini"])
+    """The provider's model for the tier `small` (Claude Haiku)."""
+    models: tuple[Name, ...] = Field((), examples=[["gpt-5*", "o4-mini"]])
+    """Models, or globs over models, that clients may ask for by the provider's own name."""
+    is_active: Bool = True
+    """Whether calls may go here."""
+    priority: Int = Field(100, ge=0, le=1_000_000, examples=[1, 10])
+    """Providers are tried in this order, the lowest number first."""
+    headers: dict[str, HeaderValue] = Field({}, repr=False, examples=[{"x-title": "my gateway"}])
+    """Headers to send with every request, beside the preset's."""
+    timeout: Annotated[
+        TimeoutConfig, BeforeValidator(_timeout, json_schema_input_type=_PlainSeconds | _DurationText | TimeoutConfig)
+    ] = Field(TimeoutConfig(), examples=[60, "2m", {"connect": "5s", "idle": "60s"}])
+    """How long to wait. A single number bounds the wait for the first byte and between two events."""
+    translation: Name | TranslationConfig | None = Field(None, examples=["my-translation"])
+    """The name of a translation, or rules for this provider alone. Otherwise the preset's own."""
     on_loss: OnLoss | None = None
-    pass_client_credentials: bool = False
+    """What happens when translation must drop or weaken something: `report` in a header, or `error`."""
+    pass_client_credentials: Bool = False
+    """Send the client's own credential instead of `api_key`."""
 
 
 class TargetConfig(Section):
     """One provider and the model name it knows."""
 
-    provider: str
-    model: str
+    model_config = ConfigDict(title="Target")
+
+    provider: Name = Field(examples=["OpenAI"])
+    """The name of a provider."""
+    model: Name = Field(examples=["gpt-5-mini"])
+    """The model, by the provider's name for it."""
 
 
 class ModelConfig(Section):
     """A rule for requested models. The first rule whose `match` holds decides."""
 
-    match: str
-    tier: Tier | None = None
-    targets: tuple[TargetConfig, ...] = ()
+    model_config = ConfigDict(title="Model rule")
+
+    match: Name = Field(examples=["claude-*haiku*", "fast"])
+    """A glob over the model that the client asks for."""
+    tier: Tier | None = Field(None, examples=["small"])
+    """Send to each active provider's model of this tier, in order of priority."""
+    targets: tuple[TargetConfig, ...] = Field((), examples=[[{"provider": "OpenAI", "model": "gpt-5-mini"}]])
+    """Send to exactly these, in this order."""
 
 
 class RouteConfig(Section):
     """A path that clients call."""
 
-    path: str
-    dialect: DialectName
+    model_config = ConfigDict(title="Route")
+
+    path: UrlPath = Field(examples=["/v1/messages"])
+    """The path, without host and query."""
+    dialect: DialectName = Field(examples=["anthropic.messages"])
+    """What clients speak there."""
     on_loss: OnLoss = "report"
+    """What happens when translation must drop or weaken something: `report` in a header, or `error`."""
 
 
 class Price(Section):
     """US dollars per million tokens."""
 
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cached_input: float | None = Field(None, ge=0)
-    cache_write: float | None = Field(None, ge=0)
+    model_config = ConfigDict(title="Price")
+
+    input: Dollars = Field(examples=[0.25])
+    """Input tokens."""
+    output: Dollars = Field(examples=[2.0])
+    """Output tokens, reasoning included."""
+    cached_input: Dollars | None = Field(None, examples=[0.025])
+    """Input tokens read from the provider's cache."""
+    cache_write: Dollars | None = Field(None, examples=[0.3125])
+    """Input tokens written to the provider's cache."""
 
 
 class CatalogEntry(Section):
     """What is known of a model."""
 
-    context_window: int | None = Field(None, gt=0)
-    max_output_tokens: int | None = Field(None, gt=0)
+    model_config = ConfigDict(title="Catalog entry")
+
+    context_window: Count | None = Field(None, examples=[400000])
+    """The most tokens, input and output together."""
+    max_output_tokens: Count | None = Field(None, examples=[128000])
+    """The most tokens of one answer."""
+    created: Int | None = Field(None, ge=0, examples=[1754524800])
+    """When it came out, in Unix seconds; shown in the list of models."""
     price: Price | None = None
-    options: dict[str, Any] = {}
-    request: tuple[dict[str, Any], ...] = ()
+    """What it costs."""
+    options: dict[str, Any] = Field({}, examples=[{"vision": False}])
+    """Facts about the model, over those of the vendor."""
+    request: tuple[Rule, ...] = Field((), examples=[[{"drop": "temperature", "report": True}]])
+    """Rules over the body that is sent, after those of the translation."""
 
 
 class TestRequest(Section):
-    path: str
+    """A client's request."""
+
+    __test__: ClassVar[bool] = False  # nothing for pytest to collect
+    model_config = ConfigDict(title="Test request")
+
+    path: UrlPath = Field(examples=["/v1/messages"])
+    """A path of `routes`."""
     body: dict[str, Any]
+    """The body, as the client would send it."""
     headers: dict[str, str] = {}
+    """The client's headers."""
 
 
 class TestConfig(Section):
     """A unit test of the configuration."""
 
-    name: str
+    __test__: ClassVar[bool] = False  # nothing for pytest to collect
+    model_config = ConfigDict(title="Test")
+
+    name: Name = Field(examples=["haiku goes to the small model"])
+    """What is claimed."""
     request: TestRequest
-    expect: dict[str, Any]
+    """What a client sends."""
+    expect: dict[str, Any] = Field(
+        examples=[{"provider": "OpenAI", "model": "gpt-5-mini", "upstream": {"max_completion_tokens": 10}}]
+    )
+    """What must come of it: `provider`, `model`, and in `upstream` a part of the body that would be sent."""
 
 
 DEFAULT_ROUTES = (
@@ -215,15 +377,24 @@ DEFAULT_MODELS = (
 
 
 class Config(Section):
-    """portbroker.yaml."""
+    """portbroker.yaml: the routes, the providers and the rules between them."""
+
+    model_config = ConfigDict(title="PortBroker configuration")
 
     server: ServerConfig = ServerConfig()
+    """Where PortBroker listens."""
     providers: tuple[ProviderConfig, ...] = ()
+    """The upstream accounts. Without an active one, a built-in `demo` provider answers."""
     models: tuple[ModelConfig, ...] = DEFAULT_MODELS
+    """Where a requested model goes; the first match wins. Left out: haiku is small, sonnet medium, opus big."""
     routes: tuple[RouteConfig, ...] = DEFAULT_ROUTES
+    """The paths that clients call. Left out: the usual paths of each dialect."""
     translations: dict[str, TranslationConfig] = {}
+    """Field maps of your own, by name."""
     catalog: dict[str, CatalogEntry] = {}
+    """What is known of models, by name or glob; over the built-in entries."""
     tests: tuple[TestConfig, ...] = ()
+    """Unit tests of this file, run by `portbroker test`."""
 
 
 __all__ = ["Config", "Options"]

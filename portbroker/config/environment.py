@@ -1,0 +1,131 @@
+"""What surrounds the file: variables, `.env`, `secrets.yaml` and files beside it. One rule: a value of these never
+comes into a message."""
+
+import difflib
+import io
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from portbroker.config import document, source
+from portbroker.config.syntax import Fault
+from portbroker.errors import Problem
+
+MAX_VALUE = 64 * 1024
+
+
+class Missing(Exception):
+    """Something that a template asks for is not there, or empty. The text is the reason."""
+
+
+class Environment:
+    """What templates may read. `files` grows with each file that was read, or looked for and not found."""
+
+    def __init__(self, directory: Path, variables: Mapping[str, str] | None = None) -> None:
+        self.directory = directory
+        self.files: set[Path] = set()
+        self.problems: list[Problem] = []
+        real = os.environ if variables is None else variables
+        self._origin = dict.fromkeys(dotenv := self._dotenv(), ".env") | dict.fromkeys(real, "environment")
+        self.variables: dict[str, str] = {**dotenv, **real}
+        self._secrets: Mapping[str, str] | None = None
+        self._names_in_use: frozenset[str] = frozenset()
+
+    def expect(self, text: str) -> None:
+        """Take note of the variables that the file names: one of these is not what another was meant to be."""
+        self._names_in_use = frozenset(re.findall(r"\benv\.(\w+)", text))
+
+    def origin(self, name: str) -> str:
+        """Where the variable comes from: `environment` or `.env`."""
+        return self._origin.get(name, "environment")
+
+    def variable(self, name: str) -> str:
+        """The value of a variable, which may be empty."""
+        if name not in self.variables:
+            raise Missing(f"{name} is not set" + self._near(name))
+        return self.variables[name]
+
+    def secret(self, name: str) -> str:
+        """An entry of `secrets.yaml`."""
+        if self._secrets is None:
+            self._secrets = self._read_secrets()
+        if name not in self._secrets:
+            raise Missing(f"secrets.yaml has no `{name}`" + _did_you_mean(name, self._secrets))
+        return self._secrets[name]
+
+    def file(self, name: str) -> str:
+        """The text of a file beside the configuration, without the line break at its end."""
+        path = self._inside(name)
+        self.files.add(path)
+        if not path.exists():
+            raise Missing(f"the file {name} is not there")
+        try:
+            text = source.text_of(source.read(path))
+        except Fault as fault:
+            raise Fault(f"the file {name}: {fault.message}", hint=fault.hint) from None
+        if len(text) > MAX_VALUE:
+            raise Fault(f"the file {name} is too long for a value")
+        return text.removesuffix("\n").removesuffix("\r")
+
+    def _inside(self, name: str) -> Path:
+        """The path of a file in the directory of the configuration; links may not lead out of it."""
+        outside = Fault(f"the file {name} is outside the directory of this file", hint="keep it beside this file")
+        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+            raise outside
+        path = self.directory / name
+        if not path.resolve().is_relative_to(self.directory.resolve()):
+            raise outside
+        return path
+
+    def _near(self, name: str) -> str:
+        return _did_you_mean(name, (other for other in self.variables if other not in self._names_in_use))
+
+    def _dotenv(self) -> dict[str, str]:
+        path = self.directory / ".env"
+        self.files.add(path)
+        if not path.exists():
+            return {}
+        from dotenv.parser import parse_stream  # only where there is a .env: it costs start-up time
+
+        try:
+            bindings = list(parse_stream(io.StringIO(source.text_of(source.read(path)))))
+        except Fault as fault:
+            self.problems.append(Problem(str(path), fault.line, fault.column, fault.message, hint=fault.hint))
+            return {}
+        self.problems += [
+            Problem(str(path), binding.original.line, 1, "this line cannot be read", hint="write NAME=value")
+            for binding in bindings
+            if binding.error
+        ]
+        return {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}
+
+    def _read_secrets(self) -> Mapping[str, str]:
+        path = self.directory / "secrets.yaml"
+        self.files.add(path)
+        if not path.exists():
+            raise Missing("there is no secrets.yaml beside this file")
+        try:
+            parsed = document.parse(source.text_of(source.read(path, private=True)))
+            return _only_text(parsed)
+        except Fault as fault:
+            where = f", line {fault.line}" if fault.line else ""
+            raise Fault(f"secrets.yaml{where}: {fault.message}", hint=fault.hint) from None
+
+
+def _only_text(parsed: document.Document) -> Mapping[str, str]:
+    if parsed.faults:
+        raise parsed.faults[0]
+    values: Any = parsed.data
+    if not isinstance(values, dict):
+        raise Fault("it must be a mapping of names to text")
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise Fault(f"`{name}` must be text", *parsed.place((name,)), "put it in quotes")
+    return values
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1, 0.8)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,115 @@
+"""The file as a `Config`: read, parsed, rendered, checked, built. `load` is the way in, and `Loaded` what comes out.
+
+The one rule: every problem that can be found is found at once, each at its place, and none shows a secret.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+
+from portbroker.config import check, document, overrides, rendering, source
+from portbroker.config.document import Document
+from portbroker.config.environment import Environment
+from portbroker.config.model import Config
+from portbroker.config.place import Finding, Path, dotted
+from portbroker.config.syntax import Fault
+from portbroker.errors import ConfigError, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration and what is known of where it came from.
+
+    `revision` names the bytes. `inactive` gives, by provider name, why a provider takes no calls. `files` are all
+    that were read, or looked for and not found: what a watcher watches.
+    """
+
+    config: Config
+    file: str
+    revision: str
+    inactive: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
+    files: frozenset[FilePath] = frozenset()
+    document: Document | None = field(default=None, repr=False)
+
+    def problem(self, path: str | Path, message: str, hint: str = "", *, key: bool = False) -> Problem:
+        """A fault at a place of the file: `providers[0].base_url`, or the steps of it. With `key`, at the key."""
+        if self.document is None:
+            return Problem(self.file, 0, 0, message, path if isinstance(path, str) else dotted(path), hint)
+        if isinstance(path, str):
+            mark = self.document.place(self.document.path(path), key=key)
+            return Problem(self.file, *mark, message, path, hint)
+        return _problem(self.file, self.document, Finding(tuple(path), message, hint, key))
+
+
+def load(path: str | FilePath, *, environ: Mapping[str, str] | None = None, thorough: bool = False) -> Loaded:
+    """The configuration in a file. Raises `ConfigError`. `environ` stands for the environment's variables.
+
+    `thorough` also holds a file that is right against the JSON Schema, which takes a tenth of a second.
+    """
+    path = FilePath(path)
+    try:
+        text = source.read(path)
+    except Fault as fault:
+        raise ConfigError([_of_fault(str(path), fault)]) from None
+    loaded = load_text(text, file=str(path), directory=path.parent, environ=environ, thorough=thorough)
+    return Loaded(
+        loaded.config, loaded.file, loaded.revision, loaded.inactive, loaded.warnings, loaded.files | {path},
+        loaded.document,
+    )  # fmt: skip
+
+
+def load_text(
+    text: bytes,
+    *,
+    file: str,
+    directory: FilePath,
+    environ: Mapping[str, str] | None = None,
+    thorough: bool = False,
+) -> Loaded:
+    """The configuration in the bytes of a file. `directory` is where `.env`, `secrets.yaml` and `file('…')` are."""
+    parsed = _parse(text, file)
+    environment = Environment(directory, environ)
+    rendered = rendering.render(parsed.data, environment)
+    data, misset = overrides.apply(rendered.data, environment)
+    config, findings = check.build(data, thorough=thorough)
+    problems = [_problem(file, parsed, finding) for finding in _without_echoes(rendered.findings, findings)]
+    problems += [_of_fault(file, fault) for fault in parsed.faults]
+    problems += environment.problems + misset
+    if config is None or problems:
+        raise ConfigError(sorted(problems, key=lambda problem: (problem.file != file, problem.line, problem.column)))
+    warnings = tuple(_problem(file, parsed, finding) for finding in rendered.warnings)
+    revision = hashlib.sha256(text).hexdigest()[:12]
+    inactive = _inactive(config, rendered.inactive)
+    return Loaded(config, file, revision, inactive, warnings, frozenset(environment.files), parsed)
+
+
+def _parse(text: bytes, file: str) -> Document:
+    try:
+        return document.parse(source.text_of(text))
+    except Fault as fault:
+        raise ConfigError([_of_fault(file, fault)]) from None
+
+
+def _without_echoes(first: list[Finding], second: list[Finding]) -> list[Finding]:
+    """Both, but nothing about a value that could not be rendered in the first place."""
+    places = {finding.path for finding in first}
+    return first + [finding for finding in second if finding.path not in places]
+
+
+def _inactive(config: Config, by_index: Mapping[int, str]) -> dict[str, str]:
+    return {
+        provider.name: by_index.get(index, "is_active is false")
+        for index, provider in enumerate(config.providers)
+        if not provider.is_active
+    }
+
+
+def _of_fault(file: str, fault: Fault) -> Problem:
+    return Problem(file, fault.line, fault.column, fault.message, hint=fault.hint)
+
+
+def _problem(file: str, parsed: Document, finding: Finding) -> Problem:
+    line, column = parsed.place(finding.path, key=finding.at_key)
+    return Problem(file, line, column, finding.message, dotted(finding.path), finding.hint)
