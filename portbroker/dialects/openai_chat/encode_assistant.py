@@ -1,0 +1,101 @@
+"""An assistant's turn as chat messages: one, or more where a server tool gave its result in the middle.
+
+The one rule: a message with nothing to say is left out, never sent empty.
+"""
+
+from typing import Final
+
+from portbroker.config.options import Options
+from portbroker.conversation import Block, Json, Report
+from portbroker.dialects.openai_chat.encode_parts import cache_mark, compact, content_of, summary, text_part
+from portbroker.dialects.openai_chat.encode_results import encode_server_result
+from portbroker.dialects.openai_chat.encode_thinking import (
+    THINKING,
+    encode_thinking,
+    sign_calls,
+    thought_signatures,
+)
+from portbroker.dialects.openai_chat.tool_names import ToolNames
+
+_SERVER_CALLS: Final = frozenset({"server_tool_use", "mcp_tool_use"})
+
+
+class AssistantMessages:
+    """The messages of one turn as they are put together, block by block."""
+
+    def __init__(self, options: Options, names: ToolNames, origin: str, report: Report) -> None:
+        self._options = options
+        self._names = names
+        self._origin = origin
+        self._report = report
+        self._signatures: dict[str, str] = {}
+        self._messages: list[Json] = []
+        self._begin()
+
+    def encode(self, blocks: list[Block]) -> list[Json]:
+        """The messages of a turn's blocks."""
+        if self._options.state == "gemini":
+            self._signatures = thought_signatures(blocks, self._origin)
+        for block in blocks:
+            self._add(block)
+        self._close()
+        return self._messages
+
+    def _begin(self) -> None:
+        self._texts: list[Json] = []
+        self._calls: list[Json] = []
+        self._thoughts: list[Json] = []
+        self._in_text = False
+
+    def _add(self, block: Block) -> None:
+        kind = block.kind
+        if kind == "text":
+            self._add_text(block.data)
+            return
+        self._in_text = False
+        if kind == "tool_use":
+            self._add_call(block)
+        elif kind in THINKING:
+            self._thoughts.append(block.data)
+        elif kind in _SERVER_CALLS:
+            self._report.add("degraded", block.path)
+            self._add_call(block)
+        elif kind.endswith("_tool_result"):
+            self._close()
+            self._messages.append(encode_server_result(block))
+        elif kind == "compaction" and block.data.get("content"):
+            self._texts.append(text_part(summary(block.data)))
+        else:
+            self._report.add("dropped", block.path)
+
+    def _add_text(self, data: Json) -> None:
+        """Text follows text without a gap: the API splits one text around its citations."""
+        if not self._in_text:
+            self._texts.append(text_part(""))
+        self._in_text = True
+        last = self._texts[-1]
+        last["text"] += data["text"]
+        last.update(cache_mark(data, self._options))
+
+    def _add_call(self, block: Block) -> None:
+        data = block.data
+        arguments = compact(data["input"], f"{block.path}.input")
+        function = {"name": self._names.put(data["name"]), "arguments": arguments}
+        self._calls.append({"id": data["id"], "type": "function", "function": function})
+
+    def _close(self) -> None:
+        """End the message under way, and send it if it says anything."""
+        texts = [part for part in self._texts if part["text"].strip()]
+        thinking = encode_thinking(self._thoughts, self._options, with_calls=bool(self._calls), origin=self._origin)
+        if texts or self._calls or thinking:
+            self._messages.append(self._message(texts, thinking))
+        self._begin()
+
+    def _message(self, texts: list[Json], thinking: Json) -> Json:
+        content = content_of(texts) if texts else self._options.null_content if self._calls else ""
+        message: Json = {"role": "assistant", "content": content, **thinking}
+        if self._calls:
+            if self._options.state == "gemini":
+                sign_calls(self._calls, self._signatures)
+            message["tool_calls"] = self._calls
+        return message

@@ -1,0 +1,175 @@
+"""Content blocks as the parts of a chat message.
+
+The one rule: a block that cannot travel leaves a line of text in its place where its absence would confuse the model,
+and an adaptation always. Blank text is never sent: several servers refuse it.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+
+from portbroker.config.options import Options
+from portbroker.conversation import Block, Json, Report
+from portbroker.errors import CallError
+
+NO_VISION: Final = "[image omitted: this model does not accept images]"
+
+
+def text_part(text: str) -> Json:
+    """A part of plain text."""
+    return {"type": "text", "text": text}
+
+
+def content_of(parts: list[Json]) -> str | list[Json]:
+    """Parts as `content`: one string wherever possible, since that is what every server accepts."""
+    if all(part["type"] == "text" and len(part) == 2 for part in parts):
+        return "\n\n".join(part["text"] for part in parts)
+    return parts
+
+
+def joined(first: str | list[Json], second: str | list[Json]) -> str | list[Json]:
+    """The contents of two messages as that of one."""
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n\n{second}"
+    return [*_parts_of(first), *_parts_of(second)]
+
+
+def text_of(content: str | list[Json]) -> str:
+    """The text of a message's content."""
+    return content if isinstance(content, str) else "\n\n".join(part["text"] for part in content if "text" in part)
+
+
+def _parts_of(content: str | list[Json]) -> list[Json]:
+    return [text_part(content)] if isinstance(content, str) else content
+
+
+def compact(value: object, path: str) -> str:
+    """Compact JSON text; what no JSON writer takes is the caller's mistake."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:  # orjson reports depth and lone surrogates so
+        raise CallError(f"{path}: cannot be written as JSON ({error})", param=path) from error
+
+
+def cache_mark(data: Json, options: Options) -> Json:
+    """What marks a part as the end of a cached prefix, in the provider's words; empty when there is nothing to mark."""
+    mark = data.get("cache_control")
+    if options.cache == "none" or not isinstance(mark, dict):
+        return {}
+    return (
+        {"cache_control": mark}
+        if options.cache == "cache_control"
+        else {"prompt_cache_breakpoint": {"mode": "explicit"}}
+    )
+
+
+def encode_blocks(blocks: Sequence[Block], options: Options, report: Report) -> list[Json]:
+    """The parts of some blocks of a user turn."""
+    return [part for block in blocks for part in encode_block(block.data, block.path, options, report)]
+
+
+def encode_block(data: Json, path: str, options: Options, report: Report) -> list[Json]:
+    """The parts of one block; none for what is blank or cannot travel. `path` is its place."""
+    kind = data["type"]
+    if kind == "text":
+        parts = [text_part(data["text"])] if data["text"].strip() else []
+    elif kind == "image":
+        parts = [_image(data["source"], path, options, report)]
+    elif kind == "document":
+        parts = _document(data, path, options, report)
+    elif kind == "search_result":
+        parts = [text_part(_search_result(data, path, report))]
+    elif kind == "compaction" and data.get("content"):
+        parts = [text_part(summary(data))]
+    else:
+        report.add("dropped", path)
+        return []
+    if parts and options.cache != "none":
+        parts[-1] = _marked(parts[-1], data, options)
+    return parts
+
+
+def summary(data: Json) -> str:
+    """What a compaction block says."""
+    return f"<summary>{data['content']}</summary>"
+
+
+def _marked(part: Json, data: Json, options: Options) -> Json:
+    """The part with its block's cache mark. OpenAI takes no breakpoint on images."""
+    if options.cache == "openai_breakpoint" and part["type"] != "text":
+        return part
+    return {**part, **cache_mark(data, options)}
+
+
+def _image(source: Json, path: str, options: Options, report: Report) -> Json:
+    """An image part, or the text that stands for an image that cannot travel."""
+    kind = source["type"]
+    if options.vision and kind == "base64":
+        return {"type": "image_url", "image_url": {"url": f"data:{source['media_type']};base64,{source['data']}"}}
+    if options.vision and kind == "url":
+        return {"type": "image_url", "image_url": {"url": source["url"]}}
+    report.add("dropped", path)
+    if not options.vision:
+        return text_part(NO_VISION)
+    what = f"file {source['file_id']}" if kind == "file" else f"{kind} source"
+    return text_part(f"[image omitted: {what} is not available to this provider]")
+
+
+def _document(data: Json, path: str, options: Options, report: Report) -> list[Json]:
+    source = data["source"]
+    kind = source["type"]
+    _no_citations(data, path, report)
+    if kind == "text":
+        return [text_part(_inlined(data, source["data"]))]
+    if kind == "content":
+        return _content_document(data, path, options, report)
+    if kind == "base64" and options.documents == "file":
+        url = f"data:{source['media_type']};base64,{source['data']}"
+        return [{"type": "file", "file": {"filename": data.get("title") or "document.pdf", "file_data": url}}]
+    report.add("dropped", path)
+    what = source.get("url") or source.get("file_id") or data.get("title") or "document.pdf"
+    return [text_part(f"[document omitted: {what} could not be passed to this provider]")]
+
+
+def _content_document(data: Json, path: str, options: Options, report: Report) -> list[Json]:
+    """A document made of blocks: its texts inline, its images after it."""
+    content = data["source"]["content"]
+    if isinstance(content, str):
+        return [text_part(_inlined(data, content))]
+    parts = [
+        part
+        for index, inner in enumerate(content)
+        for part in encode_block(inner, f"{path}.source.content[{index}]", options, report)
+    ]
+    texts = "\n\n".join(part["text"] for part in parts if part["type"] == "text")
+    return [text_part(_inlined(data, texts)), *(part for part in parts if part["type"] != "text")]
+
+
+def _inlined(data: Json, text: str) -> str:
+    title, context = data.get("title"), data.get("context")
+    opening = f'<document title="{_attribute(title)}">' if title else "<document>"
+    return "\n".join([opening, *([context] if context else []), text, "</document>"])
+
+
+def _search_result(data: Json, path: str, report: Report) -> str:
+    _no_citations(data, path, report)
+    texts = []
+    for index, inner in enumerate(data["content"]):
+        if inner.get("type") == "text":
+            texts.append(inner["text"])
+        else:
+            report.add("dropped", f"{path}.content[{index}]")
+    body = "\n\n".join(text for text in texts if text.strip())
+    title, source = _attribute(data["title"]), _attribute(data["source"])
+    return f'<search_result title="{title}" source="{source}">\n{body}\n</search_result>'
+
+
+def _no_citations(data: Json, path: str, report: Report) -> None:
+    citations = data.get("citations")
+    if isinstance(citations, dict) and citations.get("enabled"):
+        report.add("dropped", f"{path}.citations")
+
+
+def _attribute(text: str) -> str:
+    return text.replace('"', "&quot;")

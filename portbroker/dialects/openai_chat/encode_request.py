@@ -1,0 +1,79 @@
+"""A conversation as a Chat Completions body: vanilla, but for what a preset's options say.
+
+The one rule: the conversation is only read. It may be encoded again for the next target, and gives equal bytes then.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from portbroker.config.options import Options
+from portbroker.conversation import AnswerContext, Conversation, Json, Report
+from portbroker.dialects.openai_chat.arrange import arrange
+from portbroker.dialects.openai_chat.encode_format import encode_format
+from portbroker.dialects.openai_chat.encode_parts import content_of, text_part
+from portbroker.dialects.openai_chat.encode_tools import encode_tools
+from portbroker.dialects.openai_chat.encode_turns import TurnEncoder
+from portbroker.dialects.openai_chat.pairs import repair_pairs
+from portbroker.dialects.openai_chat.reasoning import encode_reasoning, read_wish
+from portbroker.dialects.openai_chat.tool_names import ToolNames
+from portbroker.fieldmap import Params
+
+# Parameters that no rule can translate: what is sent for them depends on more than themselves.
+_BY_CODE = frozenset({"thinking", "output_config", "output_format"})
+
+
+def encode_request(
+    conversation: Conversation, options: Options, params: Params, report: Report
+) -> tuple[Json, AnswerContext]:
+    """The body for a chat provider, and what translating its answer will need to know."""
+    names = ToolNames(options.tool_name_max)
+    tools = encode_tools(conversation.tools, conversation.tool_choice, names, options, report)
+    wanted, instruction = encode_format(conversation.params, options, report)
+    messages, marks = _messages(conversation, instruction, names, options, report)
+    body: Json = {"model": conversation.model, "messages": messages}
+    body.update(params({k: v for k, v in conversation.params.items() if k not in _BY_CODE}, report))
+    body.update(tools)
+    body.update(wanted)
+    body.update(_reasoning(conversation, options, report, with_tools="tools" in tools))
+    body.update(marks)
+    body.update(_streaming(conversation, options))
+    return body, _completed(conversation.answer, names, options)
+
+
+def _messages(
+    conversation: Conversation, instruction: str | None, names: ToolNames, options: Options, report: Report
+) -> tuple[list[Json], Json]:
+    """All messages, the system prompt first, and the keys that their form adds to the body."""
+    turns = TurnEncoder(options, names, conversation.answer.origin, report)
+    system = turns.system(conversation.system)
+    if instruction:
+        system.append(text_part(instruction))
+    messages, marks = arrange(repair_pairs(turns.encode(conversation.turns), report), options, report)
+    if system:
+        messages.insert(0, {"role": options.system_role, "content": content_of(system)})
+    return messages, marks
+
+
+def _reasoning(conversation: Conversation, options: Options, report: Report, *, with_tools: bool) -> Json:
+    params = conversation.params
+    wish = read_wish(_object(params.get("thinking")), _object(params.get("output_config")), conversation.turns, report)
+    return encode_reasoning(wish, options, report, with_tools=with_tools)
+
+
+def _object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _streaming(conversation: Conversation, options: Options) -> Json:
+    if not conversation.stream:
+        return {}
+    return {"stream": True, **({"stream_options": {"include_usage": True}} if options.stream_usage else {})}
+
+
+def _completed(answer: AnswerContext, names: ToolNames, options: Options) -> AnswerContext:
+    return replace(
+        answer,
+        think_tags=options.think_tags,
+        state=None if options.state == "none" else options.state,
+        tool_names={**answer.tool_names, **names.shortened},
+    )
