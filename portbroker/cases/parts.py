@@ -20,16 +20,14 @@ from portbroker.fieldmap.rules import compile_rules
 from portbroker.sse import SSEParser
 
 
-def upstream_body(case: Case, client: Dialect, provider: Dialect, report: Report) -> Json:
-    """What the provider would be sent."""
+def upstream_body(body: Json, client: Dialect, provider: Dialect, options: Options, report: Report) -> Json:
+    """What a provider with these options would be sent."""
     if client is provider:
-        raw = client.pass_request(orjson.dumps(case.input), case.input, case.input.get("model", ""), case.options)
-        passed: Json = orjson.loads(raw)
+        passed: Json = orjson.loads(client.pass_request(orjson.dumps(body), body, body.get("model", ""), options))
         return passed
-    conversation = client.decode_request(case.input, report)
-    params = dialect_params(provider.name, case.options)
-    body, _ = provider.encode_request(conversation, case.options, params, report)
-    return body
+    conversation = client.decode_request(body, report)
+    upstream, _ = provider.encode_request(conversation, options, dialect_params(provider.name, options), report)
+    return upstream
 
 
 def whole_answer(case: Case, body: Json, provider: Dialect, client: Dialect, report: Report) -> Json:

@@ -107,7 +107,7 @@ def _request(case: Case, client: Dialect, provider: Dialect) -> tuple[Any, Repor
         return {"$headers": parts.upstream_headers(case.input, client, provider, case.options)}, Report()
     report = Report()
     try:
-        return parts.upstream_body(case, client, provider, report), report
+        return parts.upstream_body(case.input, client, provider, case.options, report), report
     except GatewayError as error:
         return parts.error_answer(client, error, REQUEST_ID), report
 

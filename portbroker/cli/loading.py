@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from portbroker.snapshot import Provider, Snapshot
 
 
-def compiled(path: Path) -> "tuple[Loaded, Snapshot]":
+def compiled(path: Path, *, thorough: bool = False) -> "tuple[Loaded, Snapshot]":
     """What stands in the file and what it means. Raises ConfigError with every problem."""
+    from portbroker.compile import compile_snapshot
     from portbroker.config.load import load
-    from portbroker.snapshot import compile_snapshot
 
-    loaded = load(path)
+    loaded = load(path, thorough=thorough)
     return loaded, compile_snapshot(loaded)
 
 

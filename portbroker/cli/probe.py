@@ -16,11 +16,12 @@ import orjson
 
 from portbroker.app import running
 from portbroker.cases.case import CaseError
+from portbroker.compile import compile_snapshot
 from portbroker.config.load import load
 from portbroker.conversation import Json
 from portbroker.errors import ConfigError
 from portbroker.gateway import Gateway
-from portbroker.snapshot import Snapshot, compile_snapshot
+from portbroker.snapshot import Snapshot
 
 _MAX_BODY = 1024 * 1024
 _TIMEOUT = 10.0

@@ -1,9 +1,19 @@
 """`portbroker serve`, and a bare `portbroker`."""
 
 import argparse
+import asyncio
+import logging
+import sys
+from typing import TYPE_CHECKING
 
 from portbroker.cli.files import add_file, config_path
-from portbroker.cli.terminal import Terminal
+from portbroker.cli.loading import compiled
+from portbroker.cli.terminal import CommandError, Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from portbroker.snapshot import Snapshot
 
 DESCRIPTION = """\
 Serve a configuration until told to stop.
@@ -12,7 +22,7 @@ SIGTERM and SIGINT let the calls under way end first."""
 EXAMPLES = """\
   portbroker                             serve ./portbroker.yaml
   portbroker serve gateway.yaml
-  PORT=9000 portbroker                   on another port"""
+  portbroker --port 9000                 on another port (PORT=9000 does the same)"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +32,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
-    path = config_path(args)
-    from portbroker.app import serve
+    loaded, snapshot = compiled(config_path(args))
+    from portbroker.app import StartError, serve
 
-    return serve(path, host=args.host, port=args.port)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+    _introduce(snapshot)
+    server = loaded.config.server
+    host = args.host or server.host
+    port = server.port if args.port is None else args.port
+    try:
+        _runner()(serve(snapshot, host=host, port=port, max_body=server.max_body))
+    except StartError as error:
+        raise CommandError(str(error)) from error
+    return 0
+
+
+def _introduce(snapshot: "Snapshot") -> None:
+    """Say who can answer, and why others cannot: a forgotten key must not look like a quiet day."""
+    log = logging.getLogger("portbroker")
+    for provider in snapshot.providers.values():
+        if provider.active:
+            log.info("provider %s: %s", provider.name, provider.base_url)
+        else:
+            log.warning("provider %s is inactive: %s", provider.name, provider.reason)
+
+
+def _runner() -> "Callable[[Coroutine[object, object, None]], None]":
+    """The fastest event loop that there is here."""
+    try:
+        import uvloop
+    except ImportError:  # not made for Windows
+        return asyncio.run
+    return uvloop.run

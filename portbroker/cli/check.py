@@ -1,0 +1,148 @@
+"""`portbroker check`: everything that serving a file needs, without serving it."""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from portbroker.cli.files import add_file, config_path
+from portbroker.cli.loading import compiled
+from portbroker.cli.terminal import Terminal, aligned
+from portbroker.conversation import Json
+from portbroker.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from portbroker.config.load import Loaded
+    from portbroker.config.model import ModelConfig
+    from portbroker.snapshot import Provider, Snapshot
+
+DESCRIPTION = """\
+Do all that a reload does with a file, but serve it: read, render, validate, compile.
+
+Exit status 0: it can be served. 1: it cannot, and every problem is listed with its place."""
+EXAMPLES = """\
+  portbroker check
+  portbroker check gateway.yaml --format github     annotations on a pull request
+  portbroker check --format json | jq .providers"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_file(parser)
+    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="how to print the outcome")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> int:
+    path = config_path(args)
+    try:
+        loaded, snapshot = compiled(path, thorough=True)
+    except ConfigError as error:
+        if args.format == "text":
+            raise
+        _print_problems(error.problems, terminal, args.format)
+        return 1
+    if args.format == "json":
+        terminal.json(summary(loaded, snapshot))
+    elif args.format == "github":
+        _annotate("warning", loaded.warnings, terminal)
+        for provider in _inactive(snapshot):
+            what = f"{provider.name} is inactive: {provider.reason}"
+            terminal.say(f"::notice file={_property(str(path))}::{_data(what)}")
+    else:
+        _print_summary(str(path), loaded, snapshot, terminal)
+        terminal.problems(loaded.warnings, "warning")
+    return 0
+
+
+def summary(loaded: "Loaded", snapshot: "Snapshot") -> Json:
+    """What a good file means, for a machine."""
+    return {
+        "ok": True,
+        "revision": snapshot.revision,
+        "providers": [
+            {
+                "name": provider.name,
+                "provider_type": provider.provider_type,
+                "base_url": provider.base_url,
+                "active": provider.active,
+                "reason": provider.reason or None,
+                "priority": provider.priority,
+                "tiers": dict(provider.tiers),
+                "models": list(provider.models),
+            }
+            for provider in snapshot.providers.values()
+        ],
+        "routes": [{"path": r.path, "dialect": r.dialect.name, "on_loss": r.on_loss} for r in snapshot.routes.values()],
+        "models": [_rule(rule) for rule in loaded.config.models],
+        "tests": len(loaded.config.tests),
+        "warnings": [_plain(problem) for problem in loaded.warnings],
+    }
+
+
+def _rule(rule: "ModelConfig") -> Json:
+    return {
+        "match": rule.match,
+        "tier": rule.tier,
+        "targets": [{"provider": t.provider, "model": t.model} for t in rule.targets],
+    }
+
+
+def _print_summary(path: str, loaded: "Loaded", snapshot: "Snapshot", terminal: Terminal) -> None:
+    terminal.say(f"{terminal.paint('good', 'green')}  {path}  revision {snapshot.revision}")
+    sections = {
+        "providers": [_provider_row(provider, terminal) for provider in snapshot.providers.values()],
+        "models": [(rule.match, _goes_to(rule)) for rule in loaded.config.models],
+        "routes": [(route.path, route.dialect.name) for route in snapshot.routes.values()],
+    }
+    for title, rows in sections.items():
+        terminal.say(f"\n{terminal.paint(title, 'bold')}")
+        for line in aligned(rows) or ["  none"]:
+            terminal.say(line)
+    if loaded.config.tests:
+        terminal.say(f"\n{len(loaded.config.tests)} tests: run them with `portbroker test {path}`")
+
+
+def _provider_row(provider: "Provider", terminal: Terminal) -> tuple[str, ...]:
+    state = "active" if provider.active else "inactive"
+    what = provider.base_url if provider.active else provider.reason
+    tiers = ", ".join(f"{tier}: {model}" for tier, model in provider.tiers.items())
+    return (provider.name, provider.provider_type, state, what, tiers)
+
+
+def _goes_to(rule: "ModelConfig") -> str:
+    if rule.tier:
+        return f"the {rule.tier} model of each provider"
+    return ", then ".join(f"{target.provider}/{target.model}" for target in rule.targets)
+
+
+def _inactive(snapshot: "Snapshot") -> "list[Provider]":
+    return [provider for provider in snapshot.providers.values() if not provider.active]
+
+
+def _print_problems(problems: list[Problem], terminal: Terminal, form: str) -> None:
+    if form == "json":
+        terminal.json({"ok": False, "problems": [_plain(problem) for problem in problems]})
+        return
+    _annotate("error", problems, terminal)
+
+
+def _annotate(level: str, problems: Sequence[Problem], terminal: Terminal) -> None:
+    """Workflow commands, which GitHub shows at the lines of a pull request."""
+    for problem in problems:
+        place = f"file={_property(problem.file)},line={problem.line or 1},col={problem.column or 1}"
+        what = f"{problem.path}: {problem.message}" if problem.path else problem.message
+        terminal.say(f"::{level} {place}::{_data(what + (f' ({problem.hint})' if problem.hint else ''))}")
+
+
+def _plain(problem: Problem) -> Json:
+    names = ("file", "line", "column", "path", "message", "hint")
+    return {name: getattr(problem, name) for name in names}
+
+
+def _data(text: str) -> str:
+    """`text` as the message of a workflow command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """`text` as a property of a workflow command."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,139 @@
+"""The `tests:` of a configuration: requests through the compiled file, as far as can be seen without a network.
+
+The one rule: a test says the same on every machine, so a provider that only lacks its credential counts as active.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from pydantic import SecretStr
+
+from portbroker.call import parse_call
+from portbroker.cases.compare import MISSING, Difference, differences, subset_differences
+from portbroker.cases.run import Outcome
+from portbroker.compile import compile_snapshot
+from portbroker.config.load import Loaded, load
+from portbroker.config.model import ProviderConfig, TestConfig
+from portbroker.conversation import Json
+from portbroker.errors import CallError, GatewayError
+from portbroker.failure import worst
+from portbroker.headers import upstream_headers
+from portbroker.side import dialect_of
+from portbroker.snapshot import Route, Snapshot
+from portbroker.translate import prepare
+
+_KNOWN: Final = ("provider", "model", "upstream", "headers", "adaptations", "status", "error")
+_PLACEHOLDER: Final = SecretStr("no-credential-in-tests")
+_SECRET_WORDS: Final = ("auth", "key", "token", "secret", "cookie")
+
+
+def run_tests(path: Path) -> Iterator[Outcome]:
+    """The outcome of each test of a file. Raises ConfigError."""
+    loaded = load(path)
+    snapshot = compile_snapshot(_with_credentials(loaded))
+    for test in loaded.config.tests:
+        yield run_test(test, snapshot)
+
+
+def run_test(test: TestConfig, snapshot: Snapshot) -> Outcome:
+    """The outcome of one test."""
+    if unknown := [key for key in test.expect if key not in _KNOWN]:
+        reason = f"`expect` does not know {', '.join(unknown)}; it knows {', '.join(_KNOWN)}"
+        return Outcome(test.name, reason=reason)
+    got = outcome_of(test, snapshot)
+    found = tuple(_differences(test.expect, got))
+    unexpected = found and "message" in got and not {"status", "error"} & test.expect.keys()
+    return Outcome(test.name, differences=found, reason=f"refused: {got['message']}" if unexpected else "")
+
+
+def outcome_of(test: TestConfig, snapshot: Snapshot) -> Json:
+    """What becomes of a test's request: the provider's request, or the client's error."""
+    request = test.request
+    path = request.path.partition("?")[0]
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    route = snapshot.routes.get(path)
+    try:
+        if route is None:
+            raise CallError(f"{path} is not a route of this file", kind="not_found", status=404)
+        return _sent(request.body, headers, route, snapshot)
+    except GatewayError as error:
+        answer = (route.dialect if route else dialect_of(path, headers)).encode_error(error, "req_test")
+        return {"status": answer.status, "error": answer.body, "message": str(error)}
+
+
+def _sent(body: Json, headers: Mapping[str, str], route: Route, snapshot: Snapshot) -> Json:
+    """What the first target that can take the call would be sent."""
+    call = parse_call(orjson.dumps(body), route.dialect)
+    failures: list[GatewayError] = []
+    for target in snapshot.pool(call.model).targets:
+        strict = "error" in (route.on_loss, target.provider.on_loss) or headers.get("x-portbroker-strict") == "1"
+        try:
+            raw, answering = prepare(call, target, strict=strict, request_id="req_test", created=0)
+        except GatewayError as error:
+            failures.append(error)
+        else:
+            return {
+                "status": 200,
+                "provider": target.provider.name,
+                "model": target.model,
+                "upstream": orjson.loads(raw),
+                "headers": _shown(upstream_headers(target, headers, call.dialect)),
+                "adaptations": sorted(map(str, answering.reading.asked.report)),
+            }
+    raise worst(failures)
+
+
+def _shown(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers as a report may show them: `<api_key>` for the credential, nothing of any other secret."""
+    return {name: _value_shown(name, value) for name, value in headers.items()}
+
+
+def _value_shown(name: str, value: str) -> str:
+    if (placeholder := _PLACEHOLDER.get_secret_value()) in value:
+        return value.replace(placeholder, "<api_key>")
+    return "<hidden>" if any(word in name for word in _SECRET_WORDS) else value
+
+
+def _differences(expect: Mapping[str, Any], got: Json) -> Iterator[Difference]:
+    for key, expected in expect.items():
+        found = got.get(key, MISSING)
+        if key in ("upstream", "headers") and isinstance(expected, dict) and found is not MISSING:
+            wanted = {name.lower(): value for name, value in expected.items()} if key == "headers" else expected
+            for difference in subset_differences(wanted, found):
+                yield replace(difference, path=f"{key}.{difference.path}")
+        elif key == "error":
+            yield from _error_differences(expected, found)
+        elif key == "adaptations" and isinstance(expected, (list, tuple)):
+            yield from differences(sorted(expected), found, key)
+        else:
+            yield from differences(expected, found, key)
+
+
+def _error_differences(expected: Any, body: Any) -> Iterator[Difference]:
+    """A mapping is a part of the error's body; text is its type, its code, or within its message."""
+    if body is MISSING or isinstance(expected, dict):
+        yield from differences(expected, body, "error", loose=True)
+        return
+    error = body.get("error", {})
+    if expected not in (error.get("type"), error.get("code")) and str(expected) not in str(error.get("message")):
+        yield Difference("error", expected, error)
+
+
+def _with_credentials(loaded: Loaded) -> Loaded:
+    """The file as if every credential that it asks for were there."""
+    lacking = {p.name for p in loaded.config.providers if not p.is_active and _lacks_credential(p, loaded)}
+    providers = tuple(
+        p.model_copy(update={"api_key": _PLACEHOLDER, "is_active": p.is_active or p.name in lacking})
+        if p.api_key is not None or p.name in lacking
+        else p
+        for p in loaded.config.providers
+    )
+    inactive = {name: reason for name, reason in loaded.inactive.items() if name not in lacking}
+    return replace(loaded, config=loaded.config.model_copy(update={"providers": providers}), inactive=inactive)
+
+
+def _lacks_credential(provider: ProviderConfig, loaded: Loaded) -> bool:
+    return provider.api_key is None and loaded.inactive.get(provider.name) != "is_active is false"
