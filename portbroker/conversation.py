@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+import orjson
+
 Json: TypeAlias = dict[str, Any]
 Event: TypeAlias = dict[str, Any]
 
@@ -150,6 +152,53 @@ class Conversation:
     params: Json = field(default_factory=dict)
     stream: bool = False
     answer: AnswerContext = field(default_factory=AnswerContext)
+
+
+def _block_deltas(block: Json) -> Iterator[Json]:
+    """What a stream says of one block between its start and its stop."""
+    kind = block["type"]
+    if kind == "text":
+        yield {"type": "text_delta", "text": block["text"]}
+        for citation in block.get("citations") or ():
+            yield {"type": "citations_delta", "citation": citation}
+    elif kind == "thinking":
+        if block["thinking"]:
+            yield {"type": "thinking_delta", "thinking": block["thinking"]}
+        if block.get("signature"):
+            yield {"type": "signature_delta", "signature": block["signature"]}
+    elif kind == "tool_use":
+        yield {"type": "input_json_delta", "partial_json": orjson.dumps(block["input"]).decode()}
+
+
+_EMPTIED: dict[str, Json] = {
+    "text": {"text": ""},
+    "thinking": {"thinking": "", "signature": ""},
+    "tool_use": {"input": {}},
+}
+
+
+def _block_start(block: Json) -> Json:
+    empty = _EMPTIED.get(block["type"])
+    return {**{k: v for k, v in block.items() if k != "citations"}, **empty} if empty is not None else block
+
+
+def answer_events(answer: Json) -> Iterator[Event]:
+    """A canonical answer as the canonical stream that would have told it."""
+    whole_usage = answer.get("usage") or {}
+    start = {**answer, "content": [], "stop_reason": None, "stop_sequence": None}
+    start["usage"] = {**whole_usage, "output_tokens": 0}
+    start.pop("stop_details", None)
+    yield {"type": "message_start", "message": start}
+    for index, block in enumerate(answer["content"]):
+        yield {"type": "content_block_start", "index": index, "content_block": _block_start(block)}
+        for delta in _block_deltas(block):
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
+    delta = {name: answer.get(name) for name in ("stop_reason", "stop_sequence")}
+    if answer.get("stop_details"):
+        delta["stop_details"] = answer["stop_details"]
+    yield {"type": "message_delta", "delta": delta, "usage": whole_usage}
+    yield {"type": "message_stop"}
 
 
 _BASE62 = string.digits + string.ascii_letters

@@ -24,6 +24,9 @@ KINDS: tuple[str, ...] = get_args(Kind)
 # Kinds that a caller's own request brought about. Another target would say the same.
 _CALLERS_FAULT = frozenset({"invalid", "not_found", "too_large", "context", "refused"})
 
+# Statuses that say "not now" whatever else the body says: time-outs, conflicts, too early, too many.
+_NOT_NOW = frozenset({408, 409, 425, 429})
+
 
 class PortBrokerError(Exception):
     """The root of the tree."""
@@ -119,4 +122,4 @@ class ProviderError(GatewayError):
 
     @property
     def retryable(self) -> bool:
-        return self.kind not in _CALLERS_FAULT
+        return self.kind not in _CALLERS_FAULT or self.status in _NOT_NOW

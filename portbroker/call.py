@@ -1,0 +1,55 @@
+"""What a client asked, as far as the gateway must know before a dialect reads it: the model and whether to stream.
+
+The one rule: anything wrong with the bytes is the caller's error, with the place in the body.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import orjson
+
+from portbroker.conversation import Conversation, Json, Report
+from portbroker.dialects import Dialect
+from portbroker.errors import CallError
+from portbroker.tokens import quick_estimate
+
+
+@dataclass
+class Call:
+    """One parsed request body. `raw` is kept, because a provider of the same dialect gets the client's own bytes."""
+
+    raw: bytes
+    body: Json
+    model: str
+    stream: bool
+    dialect: Dialect
+
+    @cached_property
+    def decoded(self) -> tuple[Conversation, Report]:
+        """The canonical conversation and what reading it reported; read once, however many targets are tried."""
+        report = Report()
+        conversation = self.dialect.decode_request(self.body, report)
+        return conversation, report
+
+    @cached_property
+    def estimate(self) -> int:
+        """Estimated input tokens."""
+        return quick_estimate(self.raw, self.body)
+
+
+def parse_call(raw: bytes, dialect: Dialect) -> Call:
+    """The call in a request body. Raises `CallError` for what is not a JSON object with a model."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        message = "the request body is empty" if not raw.strip() else f"the request body is not valid JSON: {error}"
+        raise CallError(message) from None
+    if not isinstance(body, dict):
+        raise CallError("the request body must be a JSON object")
+    model, stream = body.get("model"), body.get("stream")
+    if not isinstance(model, str) or not model:
+        what = "is missing" if "model" not in body else "must be a non-empty string"
+        raise CallError(f"model: {what}", param="model")
+    if stream is not None and not isinstance(stream, bool):
+        raise CallError("stream: must be true or false", param="stream")
+    return Call(raw, body, model, bool(stream), dialect)

@@ -1,0 +1,218 @@
+"""The life of a call, top to bottom: start reading here.
+
+    route -> parse -> resolve the model to targets -> for each: translate, send, wait for something good
+          -> relay -> record
+
+The one rule: a call is tried again only before its first byte has gone out, and only in `_open_first`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from portbroker import side
+from portbroker.call import Call, parse_call
+from portbroker.dialects import Dialect
+from portbroker.errors import CallError, GatewayError, ProviderError
+from portbroker.failure import worst
+from portbroker.headers import answer_headers
+from portbroker.relay import Relay
+from portbroker.snapshot import Route, Snapshot, Target
+from portbroker.translate import is_anthropic_passthrough, prepare, upstream_headers
+from portbroker.upstream import Upstream, UpstreamRequest
+from portbroker.usage import AttemptRecord, Exchange
+from portbroker.wire import Reply, visible
+
+log = logging.getLogger("portbroker")
+
+_ADAPTATIONS_LIMIT = 1024
+"""Bytes of the header that lists adaptations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One call and all that came with it."""
+
+    call: Call
+    route: Route
+    headers: Mapping[str, str]
+    query: str
+    strict: bool
+
+
+class Gateway:
+    """Answers calls by the snapshot it holds. Assign `snapshot` to serve another configuration."""
+
+    def __init__(self, snapshot: Snapshot, upstream: Upstream) -> None:
+        self.snapshot = snapshot
+        self.draining = False
+        self._upstream = upstream
+        self._under_way = 0
+        self._quiet = asyncio.Event()
+
+    async def quiet(self) -> None:
+        """Returns when no call is under way."""
+        while self._under_way:
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    async def handle(self, request: web.BaseRequest) -> Reply:
+        """Carry one call to a provider and its answer back to the client."""
+        self._under_way += 1
+        try:
+            return await self._handle(request)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._quiet.set()
+
+    async def _handle(self, request: web.BaseRequest) -> Reply:
+        snapshot = self.snapshot  # read once: a reload must not touch a call under way
+        path, _, query = request.raw_path.partition("?")
+        exchange = Exchange(request.method, path, snapshot.revision)
+        reply = Reply(request)
+        reply.keep_alive = reply.keep_alive and not self.draining
+        route = snapshot.routes.get(path)
+        dialect = route.dialect if route else side.dialect_of(path, request.headers)
+        try:
+            if route is None or request.method != "POST":
+                await side.answer(request, reply, path, snapshot, exchange)
+            else:
+                call = parse_call(await side.read(request), dialect)
+                exchange.model, exchange.stream = call.model, call.stream
+                strict = request.headers.get("x-portbroker-strict") == "1"
+                asking = Asking(call, route, request.headers, query, strict)
+                await self._answer(asking, snapshot, exchange, reply)
+        except GatewayError as error:
+            _refuse(error, dialect, exchange, reply)
+        except ConnectionError:
+            exchange.partial = True  # the client left; nobody is there to be told
+        except Exception:
+            # The outermost handler: a fault of ours must neither show a traceback nor leave the client waiting.
+            log.exception("a call failed inside the gateway (%s)", exchange.request_id)
+            _refuse(GatewayError("the gateway failed; its log has the reason under this request id", status=500),
+                    dialect, exchange, reply)  # fmt: skip
+        except BaseException:
+            exchange.partial = True  # cancelled: the client left, or the server is stopping
+            raise
+        finally:
+            exchange.status = reply.status
+            exchange.record()
+        return reply
+
+    async def _answer(self, asking: Asking, snapshot: Snapshot, exchange: Exchange, reply: Reply) -> None:
+        targets = snapshot.pool(asking.call.model).targets
+        relay, target = await self._open_first(targets, asking, exchange)
+        try:
+            headers = _answer_headers(relay, target, exchange, client=asking.call.dialect.name, alone=len(targets) == 1)
+            if asking.call.stream:
+                headers |= {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache",
+                            "x-accel-buffering": "no"}  # fmt: skip
+                await relay.deliver(reply, headers)
+            else:
+                if not relay.answering.reading.reported:
+                    headers["x-portbroker-usage"] = "estimated"
+                reply.whole(200, headers | {"content-type": "application/json"}, relay.opened.result())
+        finally:
+            exchange.usage = relay.answering.reading.usage
+            exchange.error = relay.error
+            exchange.partial = relay.error is not None or not relay.ended
+            if not relay.ended:
+                relay.cancel()
+
+    async def _open_first(
+        self, targets: tuple[Target, ...], asking: Asking, exchange: Exchange
+    ) -> tuple[Relay, Target]:
+        """The first target that answers. Raises the error that tells the client most when none does."""
+        failures: list[GatewayError] = []
+        for target in targets:
+            record = AttemptRecord(target.provider.name, target.model)
+            exchange.attempts.append(record)
+            began = time.monotonic()
+            try:
+                return await self._open(target, asking, exchange), target
+            except GatewayError as error:
+                record.outcome, record.status, record.message = error.kind, error.status, str(error)
+                failures.append(error)
+                if isinstance(error, ProviderError) and not error.retryable:
+                    break
+            finally:
+                record.seconds = time.monotonic() - began
+        raise worst(failures)
+
+    async def _open(self, target: Target, asking: Asking, exchange: Exchange) -> Relay:
+        """One attempt: returns when its answer is known to be good, raises what kept it from coming."""
+        call = asking.call
+        strict = asking.strict or "error" in (asking.route.on_loss, target.provider.on_loss)
+        body, answering = prepare(call, target, strict=strict, request_id=exchange.request_id, created=int(time.time()))
+        relay = Relay(answering, stream=call.stream, provider=target.provider.name)
+        relay.attempt = self._upstream.send(
+            UpstreamRequest(
+                origin=target.origin,
+                target=target.path_with(asking.query if is_anthropic_passthrough(target, call) else ""),
+                headers=upstream_headers(target, call, asking.headers),
+                body=body,
+                timeouts=target.provider.timeouts,
+                provider=target.provider.name,
+            ),
+            relay,
+        )
+        try:
+            await relay.opened
+        except BaseException:
+            if not relay.ended:
+                relay.cancel()
+            raise
+        return relay
+
+
+def _answer_headers(relay: Relay, target: Target, exchange: Exchange, *, client: str, alone: bool) -> dict[str, str]:
+    """What an answer says of how it came about; the provider's rate limits only when one provider serves the client."""
+    exchange.adaptations = [str(a) for a in relay.answering.reading.asked.report]
+    headers = answer_headers(relay.headers, client, alone=alone)
+    headers |= _own_headers(exchange)
+    headers["x-portbroker-provider"] = visible(target.provider.name)
+    headers["x-portbroker-model"] = visible(target.model)
+    if exchange.adaptations:
+        headers["x-portbroker-adaptations"] = _listed(exchange.adaptations)
+    return headers
+
+
+def _own_headers(exchange: Exchange) -> dict[str, str]:
+    headers = {
+        "request-id": exchange.request_id,
+        "x-request-id": exchange.request_id,
+        "x-portbroker-revision": exchange.revision,
+    }
+    if exchange.attempts:
+        headers["x-portbroker-attempts"] = str(len(exchange.attempts))
+    return headers
+
+
+def _listed(adaptations: list[str]) -> str:
+    """A list for a header: ASCII, at most 1024 bytes, then how many more there are."""
+    shown = ""
+    for count, text in enumerate(map(visible, adaptations)):
+        longer = f"{shown},{text}" if shown else text
+        if len(longer) > _ADAPTATIONS_LIMIT - 8:
+            return f"{shown},+{len(adaptations) - count}"
+        shown = longer
+    return shown
+
+
+def _refuse(error: GatewayError, dialect: Dialect, exchange: Exchange, reply: Reply) -> None:
+    """Answer with an error in the client's dialect."""
+    exchange.error = error
+    if reply.begun:
+        return
+    answer = dialect.encode_error(error, exchange.request_id)
+    headers = {**answer.headers, **_own_headers(exchange), "content-type": "application/json"}
+    if isinstance(error, ProviderError) and error.provider:
+        headers["x-portbroker-provider"] = visible(error.provider)
+    if isinstance(error, CallError) and error.allow:
+        headers["allow"] = ", ".join(error.allow)
+    reply.whole(answer.status, headers, side.dumps(answer.body))

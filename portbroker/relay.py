@@ -1,0 +1,254 @@
+"""One attempt's answer on its way to the client: the sink that the transport pushes into.
+
+Until something of the answer is known to be good, nothing goes out, and a failure is the gateway's to hide by trying
+elsewhere. From then on every segment that arrives is translated and written in the same breath, and a failure is told
+in the client's dialect. The one rule: no task wakes for a segment; the gateway's task sleeps until the end, or until a
+slow client has caught up.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from portbroker.dialects.faults import read_error_response
+from portbroker.errors import ProviderError
+from portbroker.translate import Answering
+from portbroker.upstream import Attempt
+from portbroker.wire import Reply
+
+log = logging.getLogger("portbroker.relay")
+
+PING_AFTER = 15.0
+"""Seconds of silence after which the client hears that its answer is still coming."""
+END_AFTER = 5.0
+"""Seconds to wait for usage after the provider has named a finish reason."""
+ERROR_LIMIT = 1024 * 1024
+WHOLE_LIMIT = 256 * 1024 * 1024
+"""Bytes that an answer may have when it must be read as a whole."""
+
+
+class Relay:
+    """The answer of one attempt. Await `opened`, then `deliver` it.
+
+    `opened` resolves when the answer is good: with the whole body of an answer that is not streamed, with b"" when a
+    stream has begun to speak. It raises the `ProviderError` that kept the answer from coming.
+    """
+
+    def __init__(self, answering: Answering, *, stream: bool, provider: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.answering = answering
+        self.opened: asyncio.Future[bytes] = self._loop.create_future()
+        self.attempt: Attempt | None = None
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+        self.error: ProviderError | None = None
+        self.first_byte_at: float | None = None
+        self._stream = stream
+        self._provider = provider
+        self._streaming = False
+        self._body = bytearray()
+        self._reply: Reply | None = None
+        self._ended = False
+        self._wake: asyncio.Future[None] | None = None
+        self._heard = self._loop.time()
+        self._events = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # what the transport calls
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status, self.headers = status, headers
+        self.first_byte_at = self._loop.time()
+        kind = headers.get("content-type", "")
+        self._streaming = self._stream and 200 <= status < 300 and "json" not in kind and "html" not in kind
+        if self._streaming:
+            self._arm()
+
+    def data(self, data: bytes) -> None:
+        if self._ended:
+            return
+        try:
+            self._take(data)
+        except ProviderError as error:
+            self._fail(error)
+            self.cancel()
+        except Exception:
+            self._fault()
+
+    def end(self) -> None:
+        if self._ended:
+            return
+        try:
+            self._close()
+        except ProviderError as error:
+            self._fail(error)
+        except Exception:
+            self._fault()
+
+    def fail(self, error: ProviderError) -> None:
+        if self._ended:
+            return
+        if self._streaming and self.answering.reading.decoder.finishing:
+            self.end()  # the answer was complete; only usage could have followed
+        else:
+            self._fail(error)
+
+    # what arrives
+
+    def _take(self, data: bytes) -> None:
+        if not self._streaming:
+            self._keep(data)
+            return
+        out = self.answering.feed(data)
+        reading = self.answering.reading
+        if reading.events != self._events:
+            self._events = reading.events
+            self._heard = self._loop.time()
+            if self.attempt is not None:
+                self.attempt.progress()
+        if self._reply is not None:
+            if out:
+                self._write(out)
+        else:
+            self._hold(out)
+        if reading.decoder.finished:
+            self._finish()
+
+    def _keep(self, data: bytes) -> None:
+        self._body += data
+        if self.attempt is not None:
+            self.attempt.progress()
+        if len(self._body) > (WHOLE_LIMIT if self.status < 300 else ERROR_LIMIT):
+            raise ProviderError(f"{self._provider} sent an answer larger than the gateway reads", status=self.status)
+
+    def _hold(self, out: bytes) -> None:
+        self._body += out
+        if self.answering.content and not self.opened.done():
+            self.opened.set_result(b"")
+
+    def _write(self, out: bytes) -> None:
+        reply = self._reply
+        assert reply is not None
+        reply.write(out)
+        if reply.full and self.attempt is not None:
+            self.attempt.pause()
+            self._rouse()
+
+    # how it ends
+
+    def _close(self) -> None:
+        """The provider's body is complete."""
+        if not 200 <= self.status < 300:
+            raise self._error_response()
+        if self._streaming:
+            out = self.answering.end()
+            self._refuse_silence()
+        else:
+            body = bytes(self._body)
+            out = self.answering.unstreamed(body) if self._stream else self.answering.whole(body)
+            self._body.clear()
+        self._finish(out)
+
+    def _error_response(self) -> ProviderError:
+        target = self.answering.reading.asked.target
+        return read_error_response(
+            self.status,
+            self.headers,
+            bytes(self._body),
+            self._provider,
+            classify=target.fieldmap.errors,
+            secrets=target.secrets,
+            callers_credential=target.provider.pass_client_credentials,
+        )
+
+    def _refuse_silence(self) -> None:
+        """Raises for a stream that ended without an answer: neither content nor a reason to stop."""
+        if not self.answering.content and not self.answering.reading.decoder.finishing:
+            raise ProviderError(f"{self._provider} ended its stream without an answer", status=self.status)
+
+    def _finish(self, out: bytes = b"") -> None:
+        self._ended = True
+        self.error = self.answering.reading.fault
+        if self._reply is not None:
+            self._reply.finish(out)
+        else:
+            self._body += out
+            if not self.opened.done():
+                self.opened.set_result(bytes(self._body))
+        self._rouse()
+
+    def _fail(self, error: ProviderError) -> None:
+        self._ended = True
+        self.error = error
+        error.provider = error.provider or self._provider
+        if not self.opened.done():
+            self.opened.set_exception(error)
+        elif self._reply is not None:
+            self._reply.finish(self.answering.fail(error))
+        else:
+            self._body += self.answering.fail(error)
+        self._rouse()
+
+    def _fault(self) -> None:
+        """A fault of ours in the middle of an answer: the call must end all the same, so it is caught here."""
+        log.exception("the answer of %s could not be translated", self._provider)
+        self._fail(ProviderError("the gateway could not translate the provider's answer"))
+        self.cancel()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to come. The transport may still be reading the end of the body."""
+        return self._ended
+
+    def cancel(self) -> None:
+        """Nobody wants the rest: close the connection."""
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.attempt is not None:
+            self.attempt.cancel()
+
+    # silence
+
+    def _arm(self) -> None:
+        self._timer = self._loop.call_later(END_AFTER, self._tick)
+
+    def _tick(self) -> None:
+        if self._ended:
+            return
+        silence = self._loop.time() - self._heard
+        if silence >= END_AFTER and self.answering.reading.decoder.finishing:
+            self.end()
+            self.cancel()
+            return
+        if silence >= PING_AFTER:
+            self._ping()
+        self._arm()
+
+    def _ping(self) -> None:
+        """Tell the client that its answer is still coming, once the provider has begun one."""
+        if self._reply is not None:
+            self._reply.write(self.answering.ping())
+        elif self._body and not self.opened.done():
+            self.opened.set_result(b"")
+
+    # what the gateway calls
+
+    def _rouse(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def deliver(self, reply: Reply, headers: Mapping[str, str]) -> None:
+        """Write the stream to the client; returns when it has ended. Raises ConnectionError when the client left."""
+        reply.begin(200, headers, bytes(self._body))
+        self._body.clear()
+        self._reply = reply
+        while not self._ended:
+            self._wake = self._loop.create_future()
+            await self._wake
+            if not self._ended and self.attempt is not None:
+                await reply.drained()
+                self.attempt.resume()
+        reply.finish()
+        if self._timer is not None:
+            self._timer.cancel()

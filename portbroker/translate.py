@@ -1,0 +1,317 @@
+"""One attempt as bytes: the body that goes to a target, and what turns the target's answer into the client's.
+
+Two ways, one interface (`Answering`): `Translating` goes through the canonical form, `Passing` relays bytes of the same
+dialect and reads a copy. The one rule: no I/O and no clock; `feed` and `end` raise `ProviderError` when what the
+provider says is not an answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import orjson
+
+from portbroker.call import Call
+from portbroker.conversation import AnswerContext, Conversation, Event, Json, Report, answer_events
+from portbroker.dialects import StreamEncoder
+from portbroker.dialects.faults import read_error_response, read_fault
+from portbroker.errors import CallError, GatewayError, ProviderError
+from portbroker.fieldmap import RuleContext
+from portbroker.headers import caller_auth, fold, passthrough_headers
+from portbroker.snapshot import Target
+from portbroker.sse import SSEParser, SSETooLarge
+
+_GARBAGE_LIMIT = 3
+"""Chunks in a row that are not JSON before the stream is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one attempt was asked, for all that reads its answer."""
+
+    call: Call
+    target: Target
+    rules: RuleContext
+    context: AnswerContext
+    report: Report
+    request_id: str
+
+
+class Reading:
+    """A provider's answer as canonical events, seen through its field map.
+
+    `events` counts what the provider really said, comments aside; `fault` is an error that came too late to be hidden;
+    `reported` says that a whole answer came with the provider's own usage.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.events = 0
+        self.fault: ProviderError | None = None
+        self.parser = SSEParser()
+        self.decoder = asked.target.dialect.stream_decoder(asked.context, asked.report)
+        self.reported = False
+        self._whole_usage: Json | None = None
+        self._garbage = 0
+
+    @property
+    def usage(self) -> Json | None:
+        return self._whole_usage or self.decoder.usage
+
+    def split(self, data: bytes) -> list[tuple[str | None, bytes]]:
+        """The SSE events that `data` completes."""
+        try:
+            return self.parser.feed(data)
+        except SSETooLarge as error:
+            raise ProviderError(str(error)) from error
+
+    def read(self, payload: bytes) -> list[Event]:
+        """The canonical events of one SSE event's data."""
+        try:
+            chunk = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            return self._unreadable(payload)
+        self._garbage = 0
+        self.events += 1
+        fieldmap = self.asked.target.fieldmap
+        if fieldmap.stream and isinstance(chunk, dict):
+            chunk = fieldmap.stream(chunk, self.asked.rules, self.asked.report)
+        self._refuse_fault(chunk)
+        return self.decoder.feed(chunk)
+
+    def _unreadable(self, payload: bytes) -> list[Event]:
+        if payload.strip() == b"[DONE]":
+            return self.decoder.done()
+        self._garbage += 1
+        if self._garbage == _GARBAGE_LIMIT:
+            raise ProviderError("the provider's stream is not JSON")
+        return []
+
+    def _refuse_fault(self, document: object) -> None:
+        """Raises for what the provider's own rules call an error."""
+        target = self.asked.target
+        classify = target.fieldmap.errors
+        if classify and isinstance(document, dict) and classify(document, 200):
+            raise read_fault(200, document, provider=target.provider.name, classify=classify, secrets=target.secrets)
+
+    def whole(self, body: bytes) -> Json:
+        """A provider's whole body as a canonical answer."""
+        asked = self.asked
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise read_error_response(200, {}, body, asked.target.provider.name, secrets=asked.target.secrets) from None
+        self._refuse_fault(document)
+        if not isinstance(document, dict):
+            raise ProviderError(f"the provider answered with a JSON {type(document).__name__} instead of an answer")
+        if asked.target.fieldmap.response:
+            document = asked.target.fieldmap.response(document, asked.rules, asked.report)
+        answer = asked.target.dialect.decode_answer(document, asked.context, asked.report)
+        self._whole_usage = answer.get("usage")
+        self.reported = not answer.get("_estimated")
+        return answer
+
+
+class Answering(Protocol):
+    """An answer on its way. `content` turns true when the client has something to see."""
+
+    reading: Reading
+    content: bool
+
+    def whole(self, body: bytes) -> bytes:
+        """A complete answer as the client's body."""
+
+    def unstreamed(self, body: bytes) -> bytes:
+        """A complete answer as the client's stream, for providers that do not stream although asked."""
+
+    def feed(self, data: bytes) -> bytes: ...
+    def end(self) -> bytes:
+        """The provider's body ended."""
+
+    def fail(self, error: GatewayError) -> bytes: ...
+    def ping(self) -> bytes: ...
+
+
+class _Telling:
+    """What both ways do alike: tell the client of an error, of silence, and of an answer that came in one piece."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.reading = Reading(asked)
+        self.content = False
+        self.encoder: StreamEncoder = asked.call.dialect.stream_encoder(asked.context, asked.report)
+
+    def unstreamed(self, body: bytes) -> bytes:
+        return b"".join([self.encoder.feed(event) for event in answer_events(self.reading.whole(body))])
+
+    def fail(self, error: GatewayError) -> bytes:
+        return self.encoder.fail(error, self.reading.asked.request_id)
+
+    def ping(self) -> bytes:
+        return self.encoder.ping()
+
+
+class Translating(_Telling):
+    """An answer in another dialect than the client's."""
+
+    def whole(self, body: bytes) -> bytes:
+        asked = self.reading.asked
+        answer = self.reading.whole(body)
+        return orjson.dumps(asked.call.dialect.encode_answer(answer, asked.context, asked.report))
+
+    def feed(self, data: bytes) -> bytes:
+        out: list[bytes] = []
+        reading = self.reading
+        for _, payload in reading.split(data):
+            self._encode(reading.read(payload), out)
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _encode(self, events: list[Event], out: list[bytes]) -> None:
+        for event in events:
+            if not self.content:
+                self.content = event["type"] == "content_block_start"
+            out.append(self.encoder.feed(event))
+
+    def end(self) -> bytes:
+        out: list[bytes] = []
+        for _, payload in self.reading.parser.finish():
+            self._encode(self.reading.read(payload), out)
+        self._encode(self.reading.decoder.finish(), out)
+        return b"".join(out)
+
+
+class Passing(_Telling):
+    """An answer in the client's own dialect: its bytes as they came, and a copy read for usage and end.
+
+    `swallow_usage`: leave out the usage chunk that the gateway asked for and the client did not.
+    """
+
+    def __init__(self, asked: Asked, *, swallow_usage: bool) -> None:
+        super().__init__(asked)
+        self._swallow = swallow_usage
+
+    def whole(self, body: bytes) -> bytes:
+        self.reading.whole(body)
+        return body
+
+    def feed(self, data: bytes) -> bytes:
+        kept: list[bytes] = []
+        for name, payload in self.reading.split(data):
+            self._look(payload)
+            if self._swallow and not _is_usage_chunk(payload):
+                kept.append(_framed(name, payload))
+        return b"".join(kept) if self._swallow else data
+
+    def _look(self, payload: bytes) -> None:
+        """Read a copy of one event; once content has gone out, an error event is the client's to read."""
+        try:
+            events = self.reading.read(payload)
+        except ProviderError as error:
+            if not self.content:
+                raise
+            self.reading.fault = error
+            return
+        if not self.content:
+            self.content = any(event["type"] == "content_block_start" for event in events)
+
+    def end(self) -> bytes:
+        rest = self.reading.parser.finish()
+        for _, payload in rest:
+            self._look(payload)
+        if not self.reading.fault:
+            self.reading.decoder.finish()
+        kept = [_framed(name, payload) for name, payload in rest if not _is_usage_chunk(payload)]
+        return b"".join(kept) if self._swallow else b""
+
+
+def _framed(name: str | None, payload: bytes) -> bytes:
+    """An SSE event again; a payload of several lines gets as many data lines."""
+    head = b"event: %b\n" % name.encode() if name else b""
+    return head + b"data: " + payload.replace(b"\n", b"\ndata: ") + b"\n\n"
+
+
+def _is_usage_chunk(payload: bytes) -> bool:
+    """Whether a chat chunk holds nothing but usage."""
+    if b'"usage"' not in payload or b'"choices"' not in payload:
+        return False
+    try:
+        chunk = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(chunk, dict) and chunk.get("choices") == [] and bool(chunk.get("usage"))
+
+
+def prepare(call: Call, target: Target, *, strict: bool, request_id: str, created: int) -> tuple[bytes, Answering]:
+    """The body for `target` and what will turn its answer into the client's.
+
+    `created` is Unix seconds. Raises `CallError` for a call that cannot be put to this target: it cannot be read, or it
+    would lose something and the file (or `strict`) refuses loss.
+    """
+    rules = RuleContext(
+        model=target.model,
+        requested_model=call.model,
+        client=call.dialect.name,
+        stream=call.stream,
+        provider=target.provider.name,
+        options=target.fieldmap.options_view,
+    )
+    if target.dialect is call.dialect:
+        return _pass(call, target, rules, request_id, created)
+    conversation, read = call.decoded
+    report = Report()
+    for adaptation in read:
+        report.add(adaptation.code, adaptation.path)
+    body, context = _translate(call, replace(conversation, model=target.model), target, rules, report)
+    if strict and (lost := report.lossy()):
+        raise CallError(
+            f"{target.provider.name} cannot take this call whole, and loss is refused: "
+            + ", ".join(map(str, lost[:10])),
+            param=lost[0].path,
+            code="translation_loss",
+        )
+    context.created = created
+    context.estimate = call.estimate
+    context.origin = target.origin_hash
+    return orjson.dumps(body), Translating(Asked(call, target, rules, context, report, request_id))
+
+
+def _translate(
+    call: Call, conversation: Conversation, target: Target, rules: RuleContext, report: Report
+) -> tuple[Json, AnswerContext]:
+    fieldmap = target.fieldmap
+
+    def params(values: Json, into: Report) -> Json:
+        return fieldmap.params(values, rules, into)
+
+    body, context = target.dialect.encode_request(conversation, fieldmap.options, params, report)
+    return fieldmap.request(body, rules, report), context
+
+
+def _pass(call: Call, target: Target, rules: RuleContext, request_id: str, created: int) -> tuple[bytes, Answering]:
+    fieldmap = target.fieldmap
+    raw = call.dialect.pass_request(call.raw, call.body, target.model, fieldmap.options)
+    report = Report()
+    if fieldmap.rules_on_passthrough:
+        raw = orjson.dumps(fieldmap.request(orjson.loads(raw), rules, report))
+    context = AnswerContext(created=created, estimate=call.estimate)
+    swallow = call.dialect.name == "openai.chat" and call.stream and not _wants_usage(call.body)
+    return raw, Passing(Asked(call, target, rules, context, report, request_id), swallow_usage=swallow)
+
+
+def _wants_usage(body: Json) -> bool:
+    options = body.get("stream_options")
+    return isinstance(options, dict) and bool(options.get("include_usage"))
+
+
+def is_anthropic_passthrough(target: Target, call: Call) -> bool:
+    """Only there do the client's query, version and betas mean anything to the provider."""
+    return target.dialect is call.dialect and call.dialect.name == "anthropic.messages"
+
+
+def upstream_headers(target: Target, call: Call, client: Mapping[str, str]) -> Mapping[str, str]:
+    """What the provider gets: its own fixed headers, and of the client's what an allow-list lets through."""
+    headers = target.headers
+    if is_anthropic_passthrough(target, call):
+        headers = passthrough_headers(headers, fold(client.items()))
+    if target.provider.pass_client_credentials:
+        headers = {**headers, **caller_auth(fold(client.items()))}
+    return headers

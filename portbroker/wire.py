@@ -1,0 +1,108 @@
+"""The client's side of the connection: whole answers and streams as bytes on its transport.
+
+The one rule: every write is one call on the transport, made from wherever the bytes come up; no task wakes for it.
+"""
+
+import time
+from collections.abc import Mapping
+from email.utils import formatdate
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.http import HttpVersion11
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus} | {529: "Overloaded"}
+_LAST_CHUNK = b"0\r\n\r\n"
+_date = (0, "")
+
+
+def http_date() -> str:
+    """Now, as HTTP writes it; made once a second."""
+    global _date
+    now = int(time.time())
+    if _date[0] != now:
+        _date = (now, formatdate(now, usegmt=True))
+    return _date[1]
+
+
+def visible(text: str) -> str:
+    """`text` as a header value: printable ASCII, anything else as `?`. Nothing a client sends can end a header."""
+    return text if text.isascii() and text.isprintable() else "".join(c if " " <= c <= "~" else "?" for c in text)
+
+
+class Reply:
+    """The answer to one request, written by us. It offers the three things aiohttp asks of a response.
+
+    Use `whole` once, or `begin`, any number of `write` and `finish`.
+    """
+
+    __slots__ = ("_chunked", "_request", "_transport", "begun", "finished", "keep_alive", "status")
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self._transport = request.transport
+        self._chunked = request.version >= HttpVersion11
+        self.keep_alive: bool = request.keep_alive
+        self.status = 0
+        self.begun = False
+        self.finished = False
+
+    def _head(self, status: int, headers: Mapping[str, str], framing: str) -> bytes:
+        self.status = status
+        self.begun = True
+        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}", f"date: {http_date()}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if framing:
+            lines.append(framing)
+        if not self.keep_alive:
+            lines.append("connection: close")
+        elif self._request.version < HttpVersion11:
+            lines.append("connection: keep-alive")
+        lines.append("\r\n")
+        return "\r\n".join(lines).encode("latin-1", "replace")
+
+    def _send(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Head and body in one write; a HEAD request gets the head alone."""
+        head = self._head(status, headers, f"content-length: {len(body)}")
+        self._send(head if self._request.method == "HEAD" else head + body)
+        self.finished = True
+
+    def begin(self, status: int, headers: Mapping[str, str], first: bytes) -> None:
+        """The head of a stream and what there is of it."""
+        if not self._chunked:
+            self.keep_alive = False  # the end of the connection is the end of the body
+        head = self._head(status, headers, "transfer-encoding: chunked" if self._chunked else "")
+        self._send(head + self._framed(first))
+
+    def _framed(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked and data else data
+
+    def write(self, data: bytes) -> None:
+        """More of the stream, in one segment."""
+        self._send(self._framed(data))
+
+    def finish(self, last: bytes = b"") -> None:
+        """The end of the stream, with the last of it."""
+        if not self.finished:
+            self.finished = True
+            self._send(self._framed(last) + (_LAST_CHUNK if self._chunked else b""))
+
+    @property
+    def full(self) -> bool:
+        """Whether the client reads more slowly than we write."""
+        return self._request.protocol.writing_paused
+
+    async def drained(self) -> None:
+        """Returns when the client has caught up. Raises ConnectionError when it has gone."""
+        await self._request.writer.drain()
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Part of what aiohttp asks: our head is written already."""
+
+    async def write_eof(self) -> None:
+        """Part of what aiohttp asks: our end is written already; wait until the client has taken it."""
+        await self.drained()
