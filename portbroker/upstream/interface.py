@@ -1,7 +1,8 @@
-"""One target, one attempt: the only place that opens connections.
+"""What the transport promises to those who send through it.
 
 The interface pushes: the relay hands over a `Sink` and is called with bytes as they arrive, so that a stream goes from
-socket to socket without a task waking per event. The one rule: nothing here decides what an answer means.
+socket to socket without a task waking per event. The one rule: an answer is bytes here; what they mean is the sink's
+business.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,11 @@ from portbroker.origin import Origin, Timeouts
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """One request, ready to be written. `target` is path and query; `headers` lack host and content-length."""
+    """One request, ready to be written. `target` is path and query.
+
+    What belongs to the transport (host, content-length, accept-encoding, connection and the like) is written by it,
+    and left out where `headers` hold it.
+    """
 
     origin: Origin
     target: str
@@ -33,7 +38,10 @@ class Attempt(Protocol):
 
     def resume(self) -> None: ...
     def progress(self) -> None:
-        """A real event arrived: the idle time starts anew. Comments and pings must not call this."""
+        """A real event arrived: the idle time starts anew. Comments and pings must not call this.
+
+        Nothing else resets it, so for a body that is no stream of events call it with every piece.
+        """
 
     def cancel(self) -> None:
         """Nobody wants the answer: close the connection at once. The sink is not called again."""

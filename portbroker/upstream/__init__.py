@@ -1,0 +1,10 @@
+"""One target, one attempt: the only place that opens connections.
+
+The one rule: nothing here decides what an answer means.
+"""
+
+from portbroker.upstream.client import HttpUpstream
+from portbroker.upstream.interface import Attempt, Sink, Upstream, UpstreamRequest
+from portbroker.upstream.limits import Limits
+
+__all__ = ["Attempt", "HttpUpstream", "Limits", "Sink", "Upstream", "UpstreamRequest"]
