@@ -3,88 +3,125 @@
 The one rule: nothing is translated here; whatever a call goes through is called, not copied.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 import orjson
 
+from portbroker.call import Call
 from portbroker.cases.case import Case, CaseError
 from portbroker.config.options import Options
 from portbroker.conversation import Json, Report
 from portbroker.dialects import Dialect
+from portbroker.dialects.faults import read_error_response
 from portbroker.errors import GatewayError, ProviderError
 from portbroker.fieldmap import RuleContext
-from portbroker.fieldmap.params import dialect_params
+from portbroker.fieldmap.effective import Where, build
+from portbroker.fieldmap.fragments import Facts, Fragment
 from portbroker.fieldmap.problems import RulesError
 from portbroker.fieldmap.rules import compile_rules
-from portbroker.sse import SSEParser
+from portbroker.headers import fixed_headers
+from portbroker.origin import Origin, Timeouts
+from portbroker.snapshot import Provider, Target
+from portbroker.translate import Answering, Asked, Passing, Translating, upstream_headers
+
+REQUEST_ID: Final = "req_case"
+_BASE_URL: Final = "http://127.0.0.1:9/v1"
 
 
-def upstream_body(body: Json, client: Dialect, provider: Dialect, options: Options, report: Report) -> Json:
-    """What a provider with these options would be sent."""
-    if client is provider:
-        passed: Json = orjson.loads(client.pass_request(orjson.dumps(body), body, body.get("model", ""), options))
-        return passed
-    conversation = client.decode_request(body, report)
-    upstream, _ = provider.encode_request(conversation, options, dialect_params(provider.name, options), report)
-    return upstream
+def plain_target(dialect: Dialect, options: Options, model: str = "", key: str = "") -> Target:
+    """A provider that is the plain dialect but for these options."""
+    given = options.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    fragment = Fragment("case", dialect=dialect.name, options=given)
+    fieldmap = build("case", [fragment], Facts(), Where("case", _BASE_URL, model))
+    auth = {fieldmap.auth.header: fieldmap.auth.value.replace("${key}", key)}
+    return Target(
+        provider=_provider(),
+        model=model,
+        dialect=dialect,
+        fieldmap=fieldmap,
+        origin=Origin("http", "127.0.0.1", 9),
+        path=f"/v1{dialect.path}",
+        headers=fixed_headers(dialect.name, auth),
+        secrets=(),
+        origin_hash="",
+    )
 
 
-def whole_answer(case: Case, body: Json, provider: Dialect, client: Dialect, report: Report) -> Json:
-    """The client's body for a provider's."""
-    answer = provider.decode_answer(body, case.answer, report)
-    return body if client is provider else client.encode_answer(answer, case.answer, report)
+def _provider() -> Provider:
+    return Provider(
+        name="case",
+        provider_type="custom",
+        base_url=_BASE_URL,
+        priority=1,
+        active=True,
+        reason="",
+        timeouts=Timeouts(),
+        on_loss="report",
+        tiers={},
+        headers={},
+        models=(),
+        lists=lambda _: True,
+        pass_client_credentials=False,
+    )
 
 
-def relayed(case: Case, reads: Iterable[bytes], provider: Dialect, client: Dialect, report: Report, cut: bool) -> bytes:
-    """All that a client is sent for these reads; `cut` says that they ended in a transport error."""
-    decoder, encoder = provider.stream_decoder(case.answer, report), client.stream_encoder(case.answer, report)
-    parser = SSEParser()
+def answering(case: Case, provider: Dialect, client: Dialect) -> Answering:
+    """What turns the provider's answer into the client's, knowing of the call what the case's options say."""
+    target = plain_target(provider, case.options)
+    asked = Asked(_call(client), target, RuleContext(), case.answer, Report(), REQUEST_ID)
+    if provider is client:
+        return Passing(asked, swallow_usage=client.name == "openai.chat" and not case.answer.include_usage)
+    return Translating(asked)
+
+
+def _call(client: Dialect) -> Call:
+    return Call(raw=b"{}", body={}, model="", stream=True, dialect=client)
+
+
+def relay(answer: Answering, reads: Iterable[bytes], *, dropped: bool) -> bytes:
+    """All that a client is sent for these reads; `dropped` says that they ended in a transport error."""
     out: list[bytes] = []
-
-    def take(payloads: Iterable[tuple[str | None, bytes]]) -> None:
-        for _, payload in payloads:
-            events = decoder.done() if payload.strip() == b"[DONE]" else decoder.feed(orjson.loads(payload))
-            out.extend(encoder.feed(event) for event in events)
-
+    decoder = answer.reading.decoder
     try:
         for read in reads:
-            take(parser.feed(read))
-        if cut and not decoder.finishing:
-            raise ProviderError("the connection to the provider was lost")
-        take(parser.finish())
-        out.extend(encoder.feed(event) for event in decoder.finish())
+            out.append(answer.feed(read))
+        if dropped and not decoder.finishing:
+            out.append(answer.fail(ProviderError("the connection to the provider was lost")))
+        else:
+            out.append(answer.end())
     except GatewayError as error:
-        out.append(encoder.fail(error, "req_case"))
+        out.append(answer.fail(error))
     return b"".join(out)
 
 
-def success_body(given: Json, provider: Dialect) -> Json:
+def success_body(given: Json) -> bytes:
     """The body of a provider's answer; raises what the gateway would for anything but a success."""
     if transport := given.get("$transport_error"):
-        kind = "timeout" if "timeout" in transport else "api"
+        kind: Any = "timeout" if "timeout" in str(transport) else "api"
         raise ProviderError(f"the provider could not be reached ({transport})", kind=kind)
     status = given["$status"]
-    headers = {name.lower(): value for name, value in (given.get("$headers") or {}).items()}
-    raw = given["$raw"].encode() if "$raw" in given else orjson.dumps(given.get("$body"))
+    if not isinstance(status, int):
+        raise CaseError("$status is a number, or null with $transport_error")
+    body = str(given["$raw"]).encode() if "$raw" in given else orjson.dumps(given.get("$body"))
     if not 200 <= status < 300:
-        from portbroker.dialects.faults import read_error_response
-
-        raise read_error_response(status, headers, raw, "the provider")
-    body: Json = orjson.loads(raw)
+        headers = {name.lower(): value for name, value in (given.get("$headers") or {}).items()}
+        raise read_error_response(status, headers, body, "case")
     return body
 
 
-def error_answer(client: Dialect, error: GatewayError, request_id: str) -> Json:
+def error_answer(client: Dialect, error: GatewayError) -> Json:
     """An error as the client sees it."""
-    answer = client.encode_error(error, request_id)
-    ids = {"content-type": "application/json", "request-id": request_id, "x-request-id": request_id}
-    return {"$status": answer.status, "$headers": ids | dict(answer.headers), "$body": answer.body}
+    answer = client.encode_error(error, REQUEST_ID)
+    headers = {"content-type": "application/json", "request-id": REQUEST_ID, "x-request-id": REQUEST_ID}
+    return {"$status": answer.status, "$headers": headers | dict(answer.headers), "$body": answer.body}
 
 
-def upstream_headers(given: Json, client: Dialect, provider: Dialect, options: Options) -> Any:
+def headers_for(given: Json, client: Dialect, provider: Dialect, options: Options) -> Mapping[str, str]:
     """The headers that the provider would be sent."""
-    raise CaseError("header cases need a snapshot")
+    sent = {name.lower(): value for name, value in given["$headers"].items()}
+    target = plain_target(provider, options, key=given.get("$provider_key", ""))
+    return upstream_headers(target, _call(client), sent)
 
 
 def run_rules(rules: Any, body: Any, context: Any, report: Report) -> Json:

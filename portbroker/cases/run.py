@@ -7,8 +7,11 @@ import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+import orjson
+
+from portbroker.call import parse_call
 from portbroker.cases import parts
 from portbroker.cases.case import DIALECTS_BY_WORD, Case, CaseError, read_cases
 from portbroker.cases.compare import Difference, differences, item_id_differences, subset_differences
@@ -16,11 +19,10 @@ from portbroker.cases.streams import Reads, events_of, in_one_read, upstream_byt
 from portbroker.conversation import Json, Report
 from portbroker.dialects import Dialect
 from portbroker.errors import GatewayError
+from portbroker.translate import prepare
 
 Probe = Callable[[Json], Json]
 """Puts a case's `$method`, `$path`, … to a running gateway and gives `$status`, `$headers`, `$body` back."""
-
-REQUEST_ID: Final = "req_case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,31 +106,35 @@ def _sse(reads: Any) -> Json:
 
 def _request(case: Case, client: Dialect, provider: Dialect) -> tuple[Any, Report]:
     if isinstance(case.input, dict) and "$headers" in case.input:
-        return {"$headers": parts.upstream_headers(case.input, client, provider, case.options)}, Report()
-    report = Report()
+        return {"$headers": dict(parts.headers_for(case.input, client, provider, case.options))}, Report()
     try:
-        return parts.upstream_body(case.input, client, provider, case.options, report), report
+        call = parse_call(orjson.dumps(case.input), client)
+        target = parts.plain_target(provider, case.options, call.model)
+        body, answering = prepare(call, target, strict=False, request_id=parts.REQUEST_ID, created=0)
     except GatewayError as error:
-        return parts.error_answer(client, error, REQUEST_ID), report
+        return parts.error_answer(client, error), Report()
+    return orjson.loads(body), answering.reading.asked.report
 
 
 def _response(case: Case, provider: Dialect, client: Dialect) -> tuple[Any, Report]:
-    report = Report()
     explicit = isinstance(case.input, dict) and "$status" in case.input
+    answering = parts.answering(case, provider, client)
+    report = answering.reading.asked.report
     try:
-        body = parts.success_body(case.input, provider) if explicit else case.input
-        document = parts.whole_answer(case, body, provider, client, report)
+        body = parts.success_body(case.input) if explicit else orjson.dumps(case.input)
+        document = orjson.loads(answering.whole(body))
     except GatewayError as error:
-        return parts.error_answer(client, error, REQUEST_ID), report
+        return parts.error_answer(client, error), report
     if explicit:
         document = {"$status": 200, "$headers": {"content-type": "application/json"}, "$body": document}
     return document, report
 
 
 def _stream(case: Case, provider: Dialect, client: Dialect, reads: Reads) -> tuple[list[Any], Report]:
-    report = Report()
-    data, dropped = upstream_bytes(case.input, provider)
-    return wire_events(parts.relayed(case, reads(data), provider, client, report, dropped), client), report
+    data, dropped = upstream_bytes(case.input, case.source)
+    answering = parts.answering(case, provider, client)
+    sent = parts.relay(answering, reads(data), dropped=dropped)
+    return wire_events(sent, client), answering.reading.asked.report
 
 
 def _compared(case: Case, got: Any) -> Iterator[Difference]:

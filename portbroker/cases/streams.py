@@ -32,15 +32,18 @@ def byte_by_byte(line_end: bytes) -> Reads:
     return reads
 
 
-def upstream_bytes(chunks: Any, provider: Dialect) -> tuple[bytes, bool]:
-    """A provider's stream as it writes it, and whether it ends in a transport error."""
+def upstream_bytes(chunks: Any, provider: str) -> tuple[bytes, bool]:
+    """A provider's stream as it writes it, and whether it ends in a transport error.
+
+    `provider` is the word of a case: `openai` names no events, the others do.
+    """
     if not isinstance(chunks, list):
         raise CaseError("the input of a stream case is a list of chunks")
     lines: list[bytes] = []
     for chunk in chunks:
         if isinstance(chunk, dict) and "$drop" in chunk:
             return b"".join(lines), True
-        if provider.name != "openai.chat" and isinstance(chunk, dict):
+        if provider != "openai" and isinstance(chunk, dict):
             lines.append(b"event: %b\n" % str(chunk.get("type", "")).encode())
         lines.append(b"data: %b\n\n" % (chunk.encode() if isinstance(chunk, str) else orjson.dumps(chunk)))
     return b"".join(lines), False

@@ -88,7 +88,7 @@ def _rule(rule: "ModelConfig") -> Json:
 
 def _print_summary(path: str, loaded: "Loaded", snapshot: "Snapshot", terminal: Terminal) -> None:
     terminal.say(f"{terminal.paint('good', 'green')}  {path}  revision {snapshot.revision}")
-    sections = {
+    sections: dict[str, list[tuple[str, ...]]] = {
         "providers": [_provider_row(provider, terminal) for provider in snapshot.providers.values()],
         "models": [(rule.match, _goes_to(rule)) for rule in loaded.config.models],
         "routes": [(route.path, route.dialect.name) for route in snapshot.routes.values()],

@@ -20,10 +20,9 @@ from portbroker.config.model import ProviderConfig, TestConfig
 from portbroker.conversation import Json
 from portbroker.errors import CallError, GatewayError
 from portbroker.failure import worst
-from portbroker.headers import upstream_headers
 from portbroker.side import dialect_of
 from portbroker.snapshot import Route, Snapshot
-from portbroker.translate import prepare
+from portbroker.translate import prepare, upstream_headers
 
 _KNOWN: Final = ("provider", "model", "upstream", "headers", "adaptations", "status", "error")
 _PLACEHOLDER: Final = SecretStr("no-credential-in-tests")
@@ -80,7 +79,7 @@ def _sent(body: Json, headers: Mapping[str, str], route: Route, snapshot: Snapsh
                 "provider": target.provider.name,
                 "model": target.model,
                 "upstream": orjson.loads(raw),
-                "headers": _shown(upstream_headers(target, headers, call.dialect)),
+                "headers": _shown(upstream_headers(target, call, headers)),
                 "adaptations": sorted(map(str, answering.reading.asked.report)),
             }
     raise worst(failures)

@@ -57,8 +57,9 @@ class ProbedGateway:
     async def _serve(self, snapshot: Snapshot) -> None:
         if self._gateway is None:
             context = running(snapshot, host="127.0.0.1", port=0, max_body=_MAX_BODY)
-            self._gateway, base_url = await self._stack.enter_async_context(context)
-            self._port = int(base_url.rsplit(":", 1)[1])
+            listening = await self._stack.enter_async_context(context)
+            self._gateway = listening.gateway
+            self._port = int(listening.url.rsplit(":", 1)[1])
         self._gateway.snapshot = snapshot
 
 

@@ -127,4 +127,4 @@ def _alike(rule: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _origin_of_option(option: str, layers: Mapping[str, Json]) -> str:
-    return next((name for name, layer in reversed(layers.items()) if option in layer.get("options", {})), "")
+    return next((name for name, layer in reversed(list(layers.items())) if option in layer.get("options", {})), "")

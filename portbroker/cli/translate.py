@@ -69,17 +69,14 @@ def _for_provider(args: argparse.Namespace, client: "Dialect") -> Json:
 
 
 def _for_dialect(args: argparse.Namespace, client: "Dialect") -> Json:
-    import orjson
-
-    from portbroker.cases.parts import upstream_body
+    from portbroker.cases.parts import plain_target
     from portbroker.config.options import Options
+    from portbroker.translate import prepare
 
-    call, report = _call(client), Report()
-    body = call.body | ({"model": args.model} if args.model else {})
-    upstream = upstream_body(body, client, _dialect(args.to), Options(), report)
-    if args.strict and (lost := report.lossy()):
-        raise CommandError(f"this would lose {', '.join(map(str, lost))}")
-    return _result(orjson.dumps(upstream), report)
+    call = _call(client)
+    target = plain_target(_dialect(args.to), Options(), args.model or call.model)
+    body, answering = prepare(call, target, strict=args.strict, request_id="", created=0)
+    return _result(body, answering.reading.asked.report)
 
 
 def _call(client: "Dialect") -> "Call":
