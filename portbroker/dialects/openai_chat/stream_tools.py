@@ -4,115 +4,13 @@ A call waits until it has a name and its turn, is live while its block is open, 
 one rule: no byte of the arguments is lost; a call that is live streams, the others are kept until it is complete.
 """
 
-import json
 from typing import Any
 
-import orjson
-
 from portbroker.conversation import AnswerContext, Json, Report, mint
-from portbroker.dialects.arguments import clean_id, parse_arguments
+from portbroker.dialects.arguments import clean_id
 from portbroker.dialects.envelope import wrap
 from portbroker.dialects.openai_chat.serial import TOOL, SerialBlocks
-
-
-def is_complete(text: str) -> bool:
-    """Whether the text is a whole JSON object."""
-    if not text.rstrip().endswith("}"):
-        return False
-    try:
-        return isinstance(json.loads(text, strict=False), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _arguments(arguments: object) -> str:
-    """The piece of arguments in a delta, as text."""
-    if isinstance(arguments, str):
-        return arguments
-    return _compact(arguments) if isinstance(arguments, dict | list) else ""
-
-
-def _compact(value: object) -> str:
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:
-        return ""
-
-
-def _quoted(text: str) -> str:
-    """The text as the inside of a JSON string."""
-    try:
-        return orjson.dumps(text)[1:-1].decode()
-    except orjson.JSONEncodeError:
-        return json.dumps(text)[1:-1]
-
-
-class Call:
-    """One call: what was said of it, and how many `parts` of its arguments went out (`told`).
-
-    `head` is the first visible character of the arguments, `use_id` the id that the client sees.
-    """
-
-    __slots__ = ("custom", "head", "id", "index", "name", "parts", "place", "signature", "told", "use_id")
-
-    def __init__(self, index: int | None, place: int) -> None:
-        self.index = index
-        self.place = place
-        self.id = ""
-        self.name = ""
-        self.parts: list[str] = []
-        self.head = ""
-        self.told = 0
-        self.custom = False
-        self.signature = ""
-        self.use_id = ""
-
-    def quote(self, piece: str) -> str:
-        """A piece of a custom tool's free text as a piece of arguments: an object with one string."""
-        begun, self.custom = self.custom, True
-        return _quoted(piece) if begun else '{"input":"' + _quoted(piece)
-
-    def add(self, piece: str) -> None:
-        """Keep a piece of the arguments. A placeholder `{}` gives way to the real ones."""
-        if not piece:
-            return
-        if piece.startswith("{") and self._is_placeholder():
-            self.parts.clear()
-        self.head = self.head or piece.lstrip()[:1]
-        self.parts.append(piece)
-
-    def _is_placeholder(self) -> bool:
-        return not self.told and len(self.parts) <= 2 and self.arguments() == "{}"
-
-    def arguments(self) -> str:
-        if len(self.parts) > 1 and not self.told:
-            self.parts = ["".join(self.parts)]
-        return "".join(self.parts)
-
-    def complete(self) -> bool:
-        return bool(self.parts) and self.parts[-1].rstrip()[-1:] in ("}", "") and is_complete(self.arguments())
-
-    def ready(self) -> str:
-        """What can go out now and has not. Held back: a placeholder, and what does not begin as an object."""
-        if not self.told and (self.head != "{" or self._is_placeholder()):
-            return ""
-        text = "".join(self.parts[self.told :])
-        self.told = len(self.parts)
-        return text
-
-    def rest(self) -> str:
-        """What is still to go out when the call ends."""
-        if self.told:
-            return self.ready()
-        text = self.arguments()
-        if self.head == "{":
-            return text
-        parsed, valid = parse_arguments(text)
-        return _compact(parsed) if valid else text
-
-    def valid(self) -> bool:
-        """Whether what the client has of the arguments is an object."""
-        return is_complete(self.arguments()) if self.told else parse_arguments(self.arguments())[1]
+from portbroker.dialects.openai_chat.stream_call import Call, arguments_piece
 
 
 class Calls:
@@ -154,7 +52,7 @@ class Calls:
         said = said if isinstance(said, dict) else {}
         name = said.get("name")
         name = name if isinstance(name, str) else ""
-        piece = _arguments(said.get("input" if custom else "arguments"))
+        piece = arguments_piece(said.get("input" if custom else "arguments"))
         call = self._find(delta, name, piece)
         call.name = call.name or name
         self._note_signature(call, delta)
@@ -250,11 +148,10 @@ class Calls:
 
     def _end(self, call: Call, cut: bool = False) -> None:
         if call.custom:
-            call.parts.append('"}')
+            call.add('"}')
         valid = cut or call.valid()
-        rest = call.rest()
-        if rest or not call.told:
-            self._blocks.delta("input_json_delta", "partial_json", rest or "{}")
+        if rest := call.rest(cut):
+            self._blocks.delta("input_json_delta", "partial_json", rest)
         self._blocks.close()
         self._carry(call)
         self._live = None
