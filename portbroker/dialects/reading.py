@@ -26,6 +26,11 @@ def list_in(value: object, path: str) -> list[Any]:
     return value if isinstance(value, list) else refuse(path, "an array")
 
 
+def optional_list(value: object, path: str) -> list[Any]:
+    """An array, empty when absent or null."""
+    return [] if value is None else list_in(value, path)
+
+
 def optional_text(body: Json, key: str) -> str | None:
     """A top-level text, None when absent or null."""
     value = body.get(key)

@@ -35,7 +35,9 @@ def text_block(text: str, mark: object = None) -> Json:
 
 def _known(data: Json) -> Json:
     """The block without what only the gateway knows."""
-    return {key: value for key, value in data.items() if key[0] != "_"} if any(key[0] == "_" for key in data) else data
+    return (
+        {key: value for key, value in data.items() if key[:1] != "_"} if any(key[:1] == "_" for key in data) else data
+    )
 
 
 def _omit(kind: str, why: str, path: str, report: Report) -> Json:

@@ -61,7 +61,7 @@ def _path(name: str, paths: Json) -> str:
 
 def _scalars(params: Json, options: Options, report: Report) -> Json:
     """The parameters by their canonical names, with those that Anthropic demands, without what only we know."""
-    scalars = {key: value for key, value in params.items() if key[0] != "_"}
+    scalars = {key: value for key, value in params.items() if key[:1] != "_"}
     scalars.setdefault("max_tokens", options.default_max_tokens)
     stops = scalars.pop("stop_sequences", [])
     kept = [stop for stop in stops if stop.strip()]

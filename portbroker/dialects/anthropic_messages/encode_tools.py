@@ -35,7 +35,7 @@ def encode_tools(tools: list[Tool], names: Names) -> list[Json]:
 
 
 def _tool(data: Json, names: Names) -> Json:
-    tool = {key: value for key, value in data.items() if key[0] != "_"}
+    tool = {key: value for key, value in data.items() if key[:1] != "_"}
     tool["name"] = names.legal(data["name"])
     return tool
 

@@ -10,7 +10,7 @@ from portbroker.conversation import Block, Json, Report, Turn
 from portbroker.dialects.arguments import parse_arguments
 from portbroker.dialects.envelope import PLAIN
 from portbroker.dialects.openai_chat.decode_parts import decode_content, decode_result
-from portbroker.dialects.reading import list_in, object_in, refuse, text_in
+from portbroker.dialects.reading import list_in, object_in, optional_list, refuse, text_in
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Messages:
         return blocks + self._calls(message, place, index)
 
     def _calls(self, message: Json, place: str, index: int) -> list[Block]:
-        spots = enumerate(list_in(message.get("tool_calls") or [], f"{place}.tool_calls"))
+        spots = enumerate(optional_list(message.get("tool_calls"), f"{place}.tool_calls"))
         blocks = [self._call(call, place, f"tool_calls[{position}]") for position, call in spots]
         if message.get("function_call") is not None:
             blocks.append(self._function_call(message["function_call"], place, f"call_fn_{index}"))

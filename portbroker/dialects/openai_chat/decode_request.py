@@ -26,7 +26,7 @@ _READ = frozenset({
     "stream", "stream_options", "max_tokens", "max_completion_tokens", "stop", "temperature", "top_p",
     "reasoning_effort", "response_format", "user", "safety_identifier", "metadata", "service_tier",
 })  # fmt: skip
-# Words that mean something else, or nothing, to a chat client: they must not pass for canonical ones.
+# Words that a chat body does not have: they must not pass for canonical ones, nor keys with an underscore for ours.
 _TAKEN = frozenset({"stop_sequences", "output_config"})
 
 _TIERS = {"auto": "auto", "default": "standard_only"}
@@ -56,10 +56,12 @@ def decode_request(body: Json, report: Report) -> Conversation:
 
 
 def _params(body: Json, stops: list[str], choice_path: str, report: Report) -> Json:
-    for key in _TAKEN & body.keys():
-        report.add("dropped", key)
-    skip = _READ | _TAKEN
-    params = {key: value for key, value in body.items() if key not in skip and value is not None and key[:1] != "_"}
+    params = {}
+    for key, value in body.items():
+        if key in _TAKEN or key[:1] == "_":
+            report.add("dropped", key)
+        elif key not in _READ and value is not None:
+            params[key] = value
     params |= _present(
         max_tokens=_limit(body),
         stop_sequences=stops or None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from portbroker.conversation import Json, Report, Tool
 from portbroker.dialects.openai_chat.decode_parts import cache_mark
-from portbroker.dialects.reading import list_in, object_in, optional_flag, refuse, text_in
+from portbroker.dialects.reading import list_in, object_in, optional_flag, optional_list, refuse, text_in
 
 CUSTOM_SCHEMA: Json = {
     "type": "object",
@@ -36,14 +36,14 @@ class Tools:
 def decode_tools(body: Json, report: Report) -> Tools:
     """All that a body says of tools. Raises `CallError` for what is malformed."""
     tools = Tools()
-    for index, value in enumerate(list_in(body.get("tools") or [], "tools")):
+    for index, value in enumerate(optional_list(body.get("tools"), "tools")):
         path = f"tools[{index}]"
         data = _tool(object_in(value, path), path)
         if data is None:
             report.add("dropped", path)
         else:
             tools.offered.append(Tool(data, path))
-    for index, value in enumerate(list_in(body.get("functions") or [], "functions")):
+    for index, value in enumerate(optional_list(body.get("functions"), "functions")):
         path = f"functions[{index}]"
         tools.offered.append(Tool(_function(object_in(value, path), path), path))
     tools.custom = frozenset(tool.data["name"] for tool in tools.offered if "_custom" in tool.data)
