@@ -4,8 +4,8 @@ The one rule: compiling finds every mistake; binding and running cannot fail.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from portbroker.conversation import AdaptationCode, Json, Report
 from portbroker.fieldmap import RuleContext
@@ -62,6 +62,8 @@ class Rule:
     actions: tuple[Action, ...]
     report: bool = False
     disable: bool = False
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """The rule as written, for whoever shows it."""
 
     def bind(self, known: Known) -> Step | None:
         """What is left to do for each document, or None when this rule cannot apply."""
@@ -110,7 +112,7 @@ def _compile_rule(source: Any, at: Place, names: Names) -> Rule | None:
     actions = _operation(source, at)
     if len(at.problems) > before:
         return None
-    return Rule(name, when, tuple(actions), flags["report"], flags["disable"])
+    return Rule(name, when, tuple(actions), flags["report"], flags["disable"], source)
 
 
 def _operation(source: Json, at: Place) -> list[Action]:
@@ -131,9 +133,21 @@ def _operation(source: Json, at: Place) -> list[Action]:
     return []
 
 
-def overlay(lists: Iterable[Sequence[Rule]]) -> tuple[Rule, ...]:
+class Named(Protocol):
+    """What can be laid over by its id."""
+
+    @property
+    def id(self) -> str | None: ...
+    @property
+    def disable(self) -> bool: ...
+
+
+AnyRule = TypeVar("AnyRule", bound=Named)
+
+
+def overlay(lists: Iterable[Sequence[AnyRule]]) -> tuple[AnyRule, ...]:
     """Several lists as one: a later rule replaces the earlier one with its id in place, `disable` removes it."""
-    merged: list[Rule] = []
+    merged: list[AnyRule] = []
     for rules in lists:
         places = {rule.id: place for place, rule in enumerate(merged) if rule.id is not None}
         for rule in rules:

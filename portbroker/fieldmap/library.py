@@ -1,0 +1,145 @@
+"""The library: every translation and catalog entry there is, ours and the user's, with `extends` followed.
+
+The one rule: a name means the user's translation before ours; one that extends its own name means ours by it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+
+from portbroker.config.model import CatalogEntry, TranslationConfig
+from portbroker.fieldmap.fragments import (
+    HOOKS,
+    CatalogFragment,
+    Facts,
+    Fragment,
+    compile_entry,
+    compile_fragment,
+)  # fmt: skip
+from portbroker.fieldmap.presets import builtin_names, read_preset
+from portbroker.fieldmap.problems import Place, RuleProblem, refuse
+
+
+@cache
+def builtin_fragments(file: str) -> Mapping[str, Fragment]:
+    """The compiled translations of one preset file, by name."""
+    problems: list[RuleProblem] = []
+    at = Place(problems, ("presets", file, "translations"))
+    written = read_preset(file).get("translations", {})
+    compiled = {
+        name: compile_fragment(name, TranslationConfig.model_validate(source), at / name, builtin=True)
+        for name, source in written.items()
+    }
+    refuse(problems)
+    return compiled
+
+
+@cache
+def builtin_catalog() -> tuple[CatalogFragment, ...]:
+    """The compiled entries of the catalog inside the package."""
+    problems: list[RuleProblem] = []
+    at = Place(problems, ("presets", "catalog"))
+    written = read_preset("catalog")["catalog"]
+    compiled = tuple(
+        compile_entry(glob, CatalogEntry.model_validate(entry), at / glob, builtin=True)
+        for glob, entry in written.items()
+    )
+    refuse(problems)
+    return compiled
+
+
+class Library:
+    """Translations by name, and what is known of models."""
+
+    def __init__(self, translations: Mapping[str, TranslationConfig], catalog: Mapping[str, CatalogEntry]) -> None:
+        """Compile what the user wrote; raises `RulesError` with every problem found in it."""
+        problems: list[RuleProblem] = []
+        at = Place(problems)
+        self.user: dict[str, Fragment] = {
+            name: compile_fragment(name, config, at / "translations" / name) for name, config in translations.items()
+        }
+        self.entries: list[CatalogFragment] = [
+            compile_entry(glob, entry, at / "catalog" / glob) for glob, entry in catalog.items()
+        ]
+        for name, fragment in self.user.items():
+            self.check_lineage(fragment, at / "translations" / name)
+        refuse(problems)
+
+    def find(self, name: str, by: Fragment | None = None) -> Fragment | None:
+        """The translation of this name, as `by` means it when it is one that extends it."""
+        own_name = by is not None and not by.builtin and by.name == name
+        if name in self.user and not own_name:
+            return self.user[name]
+        file = builtin_names().get(name)
+        return builtin_fragments(file)[name] if file is not None else None
+
+    def names(self) -> list[str]:
+        """Every name that can be extended."""
+        return [*self.user, *builtin_names()]
+
+    def lineage(self, fragment: Fragment) -> list[Fragment]:
+        """A translation after all that it extends, depth first, each once; later ones win."""
+        line: list[Fragment] = []
+        self._follow(fragment, (), line)
+        return line
+
+    def _follow(self, fragment: Fragment, trail: tuple[Fragment, ...], line: list[Fragment]) -> None:
+        for name in fragment.extends:
+            base = self.find(name, fragment)
+            if base is not None and base not in trail and base is not fragment:
+                self._follow(base, (*trail, fragment), line)
+        if not any(fragment is known for known in line):
+            line.append(fragment)
+
+    # What can be wrong with `extends`
+
+    def check_lineage(self, fragment: Fragment, at: Place) -> None:
+        """Record unknown names, cycles, and rules that are disabled but are not there."""
+        before = len(at.problems)
+        for number, name in enumerate(fragment.extends):
+            if self.find(name, fragment) is None:
+                (at / "extends" / number).unknown("translation", name, self.names())
+        if (cycle := self._cycle(fragment, ())) is not None:
+            (at / "extends").fault(f"goes round in a circle: {' -> '.join(cycle)}")
+        if len(at.problems) == before and fragment.extends:
+            self._check_disabled(fragment, at)
+
+    def _cycle(self, fragment: Fragment, trail: tuple[Fragment, ...]) -> list[str] | None:
+        if any(fragment is seen for seen in trail):
+            return [seen.name for seen in (*trail, fragment)] if fragment is trail[0] else None
+        for name in fragment.extends:
+            base = self.find(name, fragment)
+            if base is not None and (cycle := self._cycle(base, (*trail, fragment))) is not None:
+                return cycle
+        return None
+
+    def _check_disabled(self, fragment: Fragment, at: Place) -> None:
+        inherited = self.lineage(fragment)[:-1]
+        for hook in HOOKS:
+            if hook != "params":  # the tables of the dialects are always beneath
+                known = {rule.id for base in inherited for rule in base.rules.get(hook, ())}
+                _check_ids(fragment.rules.get(hook, ()), known, at / hook)
+        _check_ids(fragment.errors, {rule.id for base in inherited for rule in base.errors}, at / "errors")
+
+    # What is known of a model
+
+    def about(self, model: str) -> tuple[Facts, list[Fragment]]:
+        """What the catalog says of a model: its facts, and fragments from the least to the most exact."""
+        found = [entry for entry in (*builtin_catalog(), *self.entries) if entry.matches(model)]
+        found.sort(key=lambda entry: (not entry.fragment.builtin, entry.length))
+        facts = Facts()
+        for entry in found:
+            facts = _over(facts, entry.facts)
+        return facts, [entry.fragment for entry in found]
+
+
+def _check_ids(rules: Iterable[object], known: set[str | None], at: Place) -> None:
+    for number, rule in enumerate(rules):
+        name = getattr(rule, "id", None)
+        if getattr(rule, "disable", False) and name not in known:
+            (at / number / "id").unknown("rule", name, [one for one in known if one is not None])
+
+
+def _over(facts: Facts, later: Facts) -> Facts:
+    given = {name: value for name in Facts.__slots__ if (value := getattr(later, name)) is not None}
+    return replace(facts, **given)
