@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portbroker.sse import SSETooLarge, SSEEvent, SSEParser
+from portbroker.sse import SSEEvent, SSEParser, SSETooLarge
 
 
 def parse(*reads: bytes, limit: int = 8 * 1024 * 1024) -> list[SSEEvent]:
