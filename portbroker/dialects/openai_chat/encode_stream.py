@@ -4,20 +4,19 @@ The one rule: all that is the same in every chunk is written once. A chunk is it
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import orjson
 
 from portbroker.conversation import AnswerContext, Event, Json, Report
 from portbroker.dialects.openai_chat.errors import encode_error
+from portbroker.dialects.openai_chat.told_calls import ToldCalls
 from portbroker.dialects.openai_chat.told_parts import (
     REASONING_FORMAT,
     annotation,
     completion_id,
     finish_reason,
-    free_text,
-    real_name,
     sealed,
     told_usage,
 )
@@ -27,18 +26,6 @@ dumps = orjson.dumps
 
 _PING = b": ping\n\n"
 _DONE = b"data: [DONE]\n\n"
-
-
-@dataclass(slots=True)
-class _Call:
-    """A tool_use block in flight. `held` are the pieces of a custom tool's arguments, which only make sense whole."""
-
-    number: int
-    path: str
-    given: Any
-    custom: bool
-    sent: bool = False
-    held: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -56,8 +43,7 @@ class StreamEncoder:
         self._context = context
         self._report = report
         self._head = self._text = self._tail = b""
-        self._calls: dict[int, _Call] = {}
-        self._call_count = 0
+        self._calls = ToldCalls(context, report)
         self._thoughts: dict[int, int] = {}  # block index to the number of the thought
         self._spans: dict[int, _Span] = {}
         self._length = 0  # characters of text so far
@@ -116,7 +102,7 @@ class StreamEncoder:
     def _end(self, event: Event) -> bytes:
         if self._stop == "pause_turn":
             self._report.add("degraded", "stop_reason")
-        finish = dumps(finish_reason(self._stop, self._call_count > 0))
+        finish = dumps(finish_reason(self._stop, self._calls.count > 0))
         chunks = self._head + b"{}" + self._tail.replace(b"null", finish, 1)
         if self._context.include_usage:
             chunks += self._opening + b',"choices":[],"usage":' + dumps(told_usage(self._usage)) + b"}\n\n"
@@ -131,7 +117,7 @@ class StreamEncoder:
             self._spans[index] = _Span(self._length, list(block.get("citations") or ()))
             return self._say(block.get("text") or "")
         if kind == "tool_use":
-            return self._open_call(index, block)
+            return self._chunk(self._calls.open(index, block))
         if kind in ("thinking", "redacted_thinking"):
             number = self._thoughts[index] = len(self._thoughts)
             if kind == "redacted_thinking":
@@ -147,7 +133,8 @@ class StreamEncoder:
             self._length += len(text)
             return self._text + dumps(text) + self._text_tail if text else b""
         if kind == "input_json_delta":
-            return self._arguments(event["index"], delta["partial_json"])
+            piece = self._calls.more(event["index"], delta["partial_json"])
+            return self._chunk(piece) if piece else b""
         if kind == "thinking_delta":
             return self._think(event["index"], delta["thinking"])
         if kind == "signature_delta":
@@ -158,8 +145,8 @@ class StreamEncoder:
 
     def _block_stop(self, event: Event) -> bytes:
         index = event["index"]
-        if call := self._calls.pop(index, None):
-            return self._close_call(call)
+        if owed := self._calls.close(index):
+            return self._chunk(owed)
         span = self._spans.pop(index, None)
         return self._cite(span, index) if span and span.citations else b""
 
@@ -195,48 +182,6 @@ class StreamEncoder:
     def _thought(self, index: int, name: str, value: str) -> Json:
         thought = {"type": "reasoning.text", name: value}
         return {**thought, "format": REASONING_FORMAT, "index": self._thoughts[index]}
-
-    # calls
-
-    def _open_call(self, index: int, block: Json) -> bytes:
-        name = real_name(block["name"], self._context)
-        custom = name in self._context.custom_tools
-        call = _Call(self._call_count, f"content[{index}].input", block.get("input"), custom)
-        self._calls[index] = call
-        self._call_count += 1
-        kind, argument = ("custom", "input") if custom else ("function", "arguments")
-        told = {"index": call.number, "id": block["id"], "type": kind, kind: {"name": name, argument: ""}}
-        return self._chunk({"tool_calls": [told]})
-
-    def _arguments(self, index: int, piece: str) -> bytes:
-        call = self._calls.get(index)
-        if call is None or not piece:
-            return b""
-        call.sent = True
-        if call.custom:
-            call.held.append(piece)
-            return b""
-        return self._chunk({"tool_calls": [{"index": call.number, "function": {"arguments": piece}}]})
-
-    def _close_call(self, call: _Call) -> bytes:
-        """What a call still owes: its arguments if they came with its start or not at all, or its free text."""
-        if call.custom:
-            return self._tell_custom(call)
-        if call.sent:
-            return b""
-        arguments = dumps(call.given if isinstance(call.given, dict) else {}).decode()
-        return self._chunk({"tool_calls": [{"index": call.number, "function": {"arguments": arguments}}]})
-
-    def _tell_custom(self, call: _Call) -> bytes:
-        raw = "".join(call.held)
-        try:
-            arguments = orjson.loads(raw) if raw else call.given
-        except orjson.JSONDecodeError:
-            arguments = raw  # cut short: what there is of it, as it is
-        text, kept = free_text(arguments)
-        if not kept:
-            self._report.add("invalid", call.path)
-        return self._chunk({"tool_calls": [{"index": call.number, "custom": {"input": text}}]}) if text else b""
 
     _HANDLERS: ClassVar[dict[str, Callable[["StreamEncoder", Event], bytes]]] = {
         "content_block_delta": _delta,
