@@ -6,7 +6,15 @@ The one rule: blocks stay the client's own dicts. They are checked once, here, a
 from typing import Any, Final
 
 from portbroker.conversation import AnswerContext, Block, Conversation, Json, Report, Tool, Turn
-from portbroker.dialects.anthropic_messages.shapes import NUMBER, Fields, check_block, check_fields, expect, refuse
+from portbroker.dialects.anthropic_messages.shapes import (
+    NUMBER,
+    Fields,
+    check_block,
+    check_fields,
+    check_tool,
+    expect,
+    refuse,
+)
 from portbroker.dialects.anthropic_messages.tool_changes import CHANGES, apply_changes, changes_of
 from portbroker.errors import CallError
 
@@ -25,10 +33,6 @@ _INNER_TYPES: Final[dict[str, Fields]] = {
     "output_config": {"effort": str, "format": dict},
     "tool_choice": {"type": str, "name": str, "disable_parallel_tool_use": bool},
 }
-_TOOL_TYPES: Final[Fields] = {
-    "type": str, "name": str, "description": str, "input_schema": dict, "strict": bool,
-    "input_examples": list, "allowed_callers": list,
-}  # fmt: skip
 _CHOICES: Final = ("auto", "any", "tool", "none")
 _ROLES: Final = ("user", "assistant", "system")
 _THINKING: Final = frozenset({"enabled", "adaptive", "between_tools"})
@@ -43,7 +47,7 @@ def decode_request(body: Json, report: Report) -> Conversation:
     changes = [change for turn in turns for block in turn.blocks for change in changes_of(block)]
     return Conversation(
         model=body["model"],
-        system=_without_billing(_blocks(body.get("system") or [], "system")),
+        system=_without_billing([] if body.get("system") is None else _blocks(body["system"], "system")),
         turns=_shown(turns),
         tools=apply_changes(tools, changes, report) if changes else tools,
         tool_choice=body.get("tool_choice"),
@@ -102,10 +106,7 @@ def _tools(body: Json) -> list[Tool]:
     tools = []
     for index, tool in enumerate(body.get("tools") or ()):
         path = f"tools[{index}]"
-        expect(tool, dict, path)
-        check_fields(tool, _TOOL_TYPES, path)
-        if tool.get("type") in (None, "custom") and not tool.get("name"):
-            refuse(f"{path}.name", "is missing")
+        check_tool(tool, path)
         tools.append(Tool(tool, path))
     return tools
 

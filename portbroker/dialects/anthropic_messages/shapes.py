@@ -50,6 +50,10 @@ _SOURCES: Final[dict[str, Fields]] = {
     "text": {"data": str},
     "content": {"content": (str, list)},
 }
+_TOOL_TYPES: Final[Fields] = {
+    "type": str, "name": str, "description": str, "input_schema": dict, "strict": bool,
+    "input_examples": list, "allowed_callers": list,
+}  # fmt: skip
 _INSIDE: Final = ("tool_result", "search_result")
 _DEEPEST: Final = 3  # tool_result > document > image
 
@@ -93,6 +97,14 @@ def check_block(block: Any, param: str, depth: int = 0) -> None:
         _check_source(block["source"], f"{param}.source", depth)
     elif kind in _INSIDE or kind.endswith("_tool_result"):
         _check_content(block, param, depth)
+
+
+def check_tool(tool: Any, param: str) -> None:
+    """Refuses the declaration of a tool in which something is not what it must be."""
+    expect(tool, dict, param)
+    check_fields(tool, _TOOL_TYPES, param)
+    if tool.get("type") in (None, "custom") and not tool.get("name"):
+        refuse(f"{param}.name", "is missing")
 
 
 def _check_content(block: Json, param: str, depth: int) -> None:

@@ -6,6 +6,7 @@ The one rule: the later change wins, and the order of the tools stays that in wh
 from typing import Any, Final
 
 from portbroker.conversation import Block, Json, Report, Tool
+from portbroker.dialects.anthropic_messages.shapes import check_tool
 
 CHANGES: Final = frozenset({"tool_addition", "tool_removal"})
 
@@ -37,9 +38,10 @@ def apply_changes(tools: list[Tool], changes: list[tuple[Json, str]], report: Re
 
 def _name(reference: Json, known: dict[str, Tool], path: str) -> str:
     """The name that a reference gives; a definition becomes known by it."""
-    definition = reference.get("definition")
-    if reference.get("type") == "tool_definition" and isinstance(definition, dict):
+    definition: Any = reference.get("definition")
+    if reference.get("type") == "tool_definition":
         tool = Tool(definition, f"{path}.tool.definition")
+        check_tool(definition, tool.path)
         known[_key(tool)] = tool
         return _key(tool)
     name = reference.get("name")

@@ -48,7 +48,8 @@ def read_wish(thinking: Json, output_config: Json, turns: list[Turn], report: Re
     on = None if kind is None else kind not in ("disabled", "between_tools")
     effort = output_config.get("effort")
     for turn in turns:
-        effort = (turn.data.get("output_config") or {}).get("effort") or effort
+        if turn.role == "system" and turn.data.get("output_config"):
+            effort = turn.data["output_config"].get("effort") or effort
     if effort is not None and effort not in LADDER and effort != "none":
         report.add("dropped", "output_config.effort")
         effort = None
