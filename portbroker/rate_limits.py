@@ -42,7 +42,7 @@ def _to_anthropic(headers: Mapping[str, str]) -> dict[str, str]:
         wait = _duration(headers.get(f"{_OPENAI}reset-{resource}", ""))
         if now is not None and wait is not None:
             moment = now + timedelta(seconds=ceil(wait))
-            limits[f"{_ANTHROPIC}{resource}-reset"] = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            limits[f"{_ANTHROPIC}{resource}-reset"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     return limits
 
 
@@ -70,11 +70,13 @@ def _scarcest(headers: Mapping[str, str]) -> str:
 
 
 def _date(headers: Mapping[str, str]) -> datetime | None:
+    """The provider's time; None when it names none, or one that no clock shows."""
     try:
         date = parsedate_to_datetime(headers.get("date", ""))
     except ValueError:
         return None
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date
+    # HTTP dates are always GMT; and far from both ends of time, adding to one cannot overflow.
+    return date.replace(tzinfo=UTC) if 2000 < date.year < 9000 else None
 
 
 def _moment(value: str) -> datetime | None:

@@ -27,8 +27,8 @@ from portbroker.errors import Overflow
             (1000, 4097, 4000),
         ),
         (
-            "This model's maximum context length is 4097 tokens, however you requested 5062 tokens (904 in the messages,"
-            " 158 in the functions, and 4000 in the completion).",
+            "This model's maximum context length is 4097 tokens, however you requested 5062 tokens (904 in the messages"
+            ", 158 in the functions, and 4000 in the completion).",
             (1062, 4097, 4000),
         ),
         (
@@ -91,8 +91,14 @@ def test_the_numbers_are_read_from_the_errors_own_fields() -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["context_length_exceeded", "string_above_max_length", "model_max_prompt_tokens_exceeded", "exceed_context_size_error", "1261"],
-)  # fmt: skip
+    [
+        "context_length_exceeded",
+        "string_above_max_length",
+        "model_max_prompt_tokens_exceeded",
+        "exceed_context_size_error",
+        "1261",
+    ],
+)
 def test_a_code_says_it_without_words(code: str) -> None:
     assert is_overflow("", (code,), 429)
 
