@@ -77,7 +77,8 @@ def _read_said(message: Json, context: AnswerContext, report: Report) -> Said:
     content = message.get("content")
     said = read_content(content, report, _MESSAGE)
     if context.think_tags:
-        said.reasoning, said.text = split(said.text)
+        tagged, said.text = split(said.text)
+        said.reasoning += tagged
     said.reasoning = named_reasoning(message) or said.reasoning
     said.refusal = flat(message.get("refusal")) or said.refusal
     if isinstance(audio := message.get("audio"), dict):
@@ -135,7 +136,7 @@ def _tool_uses(message: Json, context: AnswerContext, report: Report) -> list[Js
         uses.append(use)
         if context.state == "gemini" and (signature := thought_signature(call)):
             signatures[use["id"]] = signature
-    return [carrier(wrap("gts", m=signatures)), *uses] if signatures else uses
+    return [carrier(wrap("gts", context.origin, m=signatures)), *uses] if signatures else uses
 
 
 def _calls(message: Json) -> list[tuple[Any, str]]:

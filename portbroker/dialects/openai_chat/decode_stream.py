@@ -1,8 +1,8 @@
 """A chat provider's stream as canonical events.
 
-What must be remembered between chunks has one place each: `SerialBlocks` (which block is open), `Calls` (the tool
-calls), `Stop` (what was said of the end), `ThinkTags`, and here the text that waits for its turn. The one rule: a chunk
-may hold anything; only an error that it reports raises.
+What must be remembered between chunks has one place each: the `Narrator` knows what was told and what waits, `Stop`
+what was said of the end, `ThinkTags` whether the text is still reasoning. The one rule: a chunk may hold anything; only
+an error that it reports raises.
 """
 
 from typing import Any
@@ -10,10 +10,9 @@ from typing import Any
 from portbroker.conversation import AnswerContext, Event, Json, Report
 from portbroker.dialects.openai_chat.answer_parts import citations, flat, named_reasoning, read_content
 from portbroker.dialects.openai_chat.identity import message_id, model_name
+from portbroker.dialects.openai_chat.narrator import Narrator
 from portbroker.dialects.openai_chat.reported_errors import refuse_error, refuse_failure
-from portbroker.dialects.openai_chat.serial import TEXT, THINKING, SerialBlocks
 from portbroker.dialects.openai_chat.stops import Stop
-from portbroker.dialects.openai_chat.stream_tools import Calls
 from portbroker.dialects.openai_chat.think_tags import ThinkTags
 from portbroker.dialects.openai_chat.usage import estimated_usage, first_usage, read_usage
 from portbroker.errors import ProviderError
@@ -25,8 +24,8 @@ class StreamDecoder:
     """One answer in flight; see `portbroker.dialects.StreamDecoder`."""
 
     __slots__ = (
-        "_after", "_blocks", "_calls", "_context", "_flowing", "_report", "_said", "_space", "_started", "_stop",
-        "_tags", "_tier", "_uncounted", "finished", "finishing", "usage",
+        "_context", "_flowing", "_narrator", "_report", "_said", "_started", "_stop", "_tags", "_thought", "_tier",
+        "finished", "finishing", "usage",
     )  # fmt: skip
 
     def __init__(self, context: AnswerContext, report: Report) -> None:
@@ -35,28 +34,26 @@ class StreamDecoder:
         self.usage: Json | None = None
         self._context = context
         self._report = report
-        self._blocks = SerialBlocks(context.origin)
-        self._calls = Calls(self._blocks, context, report)
         self._stop = Stop()
+        self._narrator = Narrator(context, report, self._stop)
         self._tags = ThinkTags() if context.think_tags else None
         self._tier: object = None
         self._started = False
         self._flowing = False  # a text block is open and nothing is held: text goes straight through
-        self._space = ""  # white space before a text block that may never come
-        self._after: list[tuple[str, str]] = []  # text and reasoning that wait until the calls are told
         self._said: list[str] = []  # the content so far: citations count in it, estimates are made of it
-        self._uncounted: list[str] = []  # what else the model wrote
+        self._thought: list[str] = []  # the reasoning so far
 
     def feed(self, chunk: Json) -> list[Event]:
         """The events that a chunk brings."""
         if self._flowing and (text := _plain_text(chunk)):
             self._said.append(text)
             delta = {"type": "text_delta", "text": text}
-            return [{"type": "content_block_delta", "index": self._blocks.index, "delta": delta}]
+            return [{"type": "content_block_delta", "index": self._narrator.index, "delta": delta}]
         if not self.finished:
             self._read(chunk)
-            self._flowing = self._flows()
-        return self._blocks.take()
+            passed = self._tags is None or self._tags.passed
+            self._flowing = passed and not self.finished and self._narrator.flows
+        return self._narrator.take()
 
     def done(self) -> list[Event]:
         """The provider said `[DONE]`."""
@@ -73,11 +70,7 @@ class StreamDecoder:
     def _ended(self) -> list[Event]:
         if not self.finished:
             self._end()
-        return self._blocks.take()
-
-    def _flows(self) -> bool:
-        passed = self._tags is None or self._tags.passed
-        return passed and self._blocks.kind == TEXT and not self._calls.unfinished and not self.finished
+        return self._narrator.take()
 
     # one chunk
 
@@ -116,7 +109,7 @@ class StreamDecoder:
             "stop_sequence": None,
             "usage": self.usage if counted else first_usage(self._context.estimate),
         }
-        self._blocks.events += ({"type": "message_start", "message": message}, {"type": "ping"})
+        self._narrator.tell({"type": "message_start", "message": message}, {"type": "ping"})
 
     def _read_choice(self, choice: Json) -> None:
         delta = choice.get("delta")
@@ -139,11 +132,11 @@ class StreamDecoder:
     def _content(self, content: object, has_reasoning: bool) -> None:
         said = read_content(content, self._report, _DELTA)
         self._said.append(said.text)
-        reasoning, text = self._tags.feed(said.text) if self._tags else (said.reasoning, said.text)
-        if reasoning and not has_reasoning:
+        reasoning, text = self._tags.feed(said.text) if self._tags else ("", said.text)
+        if not has_reasoning and (reasoning := said.reasoning + reasoning):
             self._reason(reasoning)
         if text:
-            self._text(text)
+            self._narrator.text(text)
         if said.refusal:
             self._refuse(said.refusal)
 
@@ -162,106 +155,45 @@ class StreamDecoder:
 
     def _refuse(self, refusal: str) -> None:
         self._stop.refusal += refusal
-        self._text(refusal)
+        self._narrator.text(refusal)
 
     def _cite(self, annotations: object) -> None:
-        found = citations(annotations, "".join(self._said))
-        if found and self._blocks.kind != TEXT:
+        if not self._narrator.cite(citations(annotations, "".join(self._said))):
             self._report.add("dropped", f"{_DELTA}.annotations")
-            return
-        for citation in found:
-            self._blocks.delta("citations_delta", "citation", citation)
 
     def _tools(self, delta: Json) -> None:
         calls = delta.get("tool_calls")
         entries = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
         if isinstance(function := delta.get("function_call"), dict):
             entries.append({"index": -1, "function": function})
-        if not entries:
-            return
-        self._release_tags()
-        for entry in entries:
-            self._calls.feed(entry)
-        if self._blocks.kind not in (TEXT, THINKING):
-            self._space = ""
+        if entries:
+            self._release_tags()
+            self._narrator.calls(entries)
 
-    # text and reasoning find their block, or wait
-
-    def _text(self, text: str) -> None:
-        if self._waits(TEXT, text):
-            return
-        blocks = self._blocks
-        if blocks.kind != TEXT:
-            text = self._space + text
-            if text.isspace():
-                self._space = text
-                return
-            self._space = ""
-            blocks.open_text()
-        blocks.delta("text_delta", "text", text)
-
-    def _reason(self, text: str, details: Any = None) -> None:
-        self._uncounted.append(text)
-        if not self._context.thinking_requested:
-            return
-        if text and not self._waits(THINKING, text):
-            self._think(text)
-        if details:
-            self._blocks.details.add(details)
-
-    def _think(self, text: str) -> None:
-        blocks = self._blocks
-        if blocks.kind != THINKING:
-            if text.isspace():
-                return
-            blocks.open_thinking()
-        if not self._context.thinking_omitted:
-            blocks.delta("thinking_delta", "thinking", text)
-
-    def _waits(self, kind: str, text: str) -> bool:
-        """Whether text or reasoning has to wait because calls are not told yet."""
-        if not self._calls.unfinished:
-            return False
-        if not self._after and text.isspace():
-            return True
-        if self._calls.complete():
-            self._finish_calls()
-            return False
-        self._after.append((kind, text))
-        return True
-
-    def _finish_calls(self) -> None:
-        self._calls.finish(self._stop.cut)
-        after, self._after = self._after, []
-        for kind, text in after:
-            (self._text if kind == TEXT else self._think)(text)
+    def _reason(self, text: str, details: object = None) -> None:
+        self._thought.append(text)
+        if self._context.thinking_requested:
+            self._narrator.reason(text, details)
 
     def _release_tags(self) -> None:
         if self._tags:
             reasoning, text = self._tags.flush()
             self._reason(reasoning)
             if text:
-                self._text(text)
+                self._narrator.text(text)
 
     # the end
 
     def _end(self) -> None:
         self._release_tags()
-        self._finish_calls()
-        self._blocks.carry_details()
-        self._blocks.close()
+        uses_tools = self._narrator.finish()
         self.finished = True
-        stop = self._stop.read(self._calls.used, self._context, self._report)
-        self._blocks.events += (
-            {"type": "message_delta", "delta": stop, "usage": self._final_usage()},
-            {"type": "message_stop"},
-        )
-
-    def _final_usage(self) -> Json:
-        if self.usage is not None:
-            return self.usage
-        written = [*self._said, *self._uncounted, *self._calls.written()]
-        return estimated_usage(self._context.estimate, written, self._tier)
+        stop = self._stop.read(uses_tools, self._context, self._report)
+        usage = self.usage
+        if usage is None:
+            written = [*self._said, *self._thought, *self._narrator.arguments()]
+            usage = estimated_usage(self._context.estimate, written, self._tier)
+        self._narrator.tell({"type": "message_delta", "delta": stop, "usage": usage}, {"type": "message_stop"})
 
 
 def _plain_text(chunk: Any) -> str | None:

@@ -33,9 +33,6 @@ class SerialBlocks:
         self.kind = block["type"]
         self.events.append({"type": "content_block_start", "index": self.index, "content_block": block})
 
-    def open_text(self) -> None:
-        self.open({"type": TEXT, "text": ""})
-
     def open_thinking(self) -> None:
         self.open({"type": THINKING, "thinking": "", "signature": ""})
 

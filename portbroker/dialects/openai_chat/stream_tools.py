@@ -143,7 +143,7 @@ class Calls:
 
     def _carry(self, call: Call) -> None:
         if call.signature and call.use_id:
-            self._blocks.carry(wrap("gts", m={call.use_id: call.signature}))
+            self._blocks.carry(wrap("gts", self._context.origin, m={call.use_id: call.signature}))
             call.signature = ""
 
     def _end(self, call: Call, cut: bool = False) -> None:
