@@ -56,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminal.error(str(error), error.hint)
         return error.status
     except ConfigError as error:
-        terminal.problems(error.problems)
+        from portbroker.cli.problems import show_problems
+
+        show_problems(error.problems, terminal)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from portbroker.cli.files import add_file, config_path
 from portbroker.cli.loading import compiled
+from portbroker.cli.problems import show_problems
 from portbroker.cli.terminal import Terminal, aligned
 from portbroker.conversation import Json
 from portbroker.errors import ConfigError, Problem
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
             terminal.say(f"::notice file={_property(str(path))}::{_data(what)}")
     else:
         _print_summary(str(path), loaded, snapshot, terminal)
-        terminal.problems(loaded.warnings, "warning")
+        show_problems(loaded.warnings, terminal, "warning")
     return 0
 
 
@@ -103,9 +104,13 @@ def _print_summary(path: str, loaded: "Loaded", snapshot: "Snapshot", terminal: 
 
 def _provider_row(provider: "Provider", terminal: Terminal) -> tuple[str, ...]:
     state = "active" if provider.active else "inactive"
-    what = provider.base_url if provider.active else provider.reason
+    what = (provider.base_url if _remote(provider) else "inside this process") if provider.active else provider.reason
     tiers = ", ".join(f"{tier}: {model}" for tier, model in provider.tiers.items())
     return (provider.name, provider.provider_type, state, what, tiers)
+
+
+def _remote(provider: "Provider") -> bool:
+    return "://" in provider.base_url
 
 
 def _goes_to(rule: "ModelConfig") -> str:

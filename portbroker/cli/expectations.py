@@ -15,7 +15,7 @@ from portbroker.call import parse_call
 from portbroker.cases.compare import MISSING, Difference, differences, subset_differences
 from portbroker.cases.run import Outcome
 from portbroker.compile import compile_snapshot
-from portbroker.config.load import Loaded, load
+from portbroker.config.load import SWITCHED_OFF, Loaded, load
 from portbroker.config.model import ProviderConfig, TestConfig
 from portbroker.conversation import Json
 from portbroker.errors import CallError, GatewayError
@@ -122,17 +122,14 @@ def _error_differences(expected: Any, body: Any) -> Iterator[Difference]:
 
 
 def _with_credentials(loaded: Loaded) -> Loaded:
-    """The file as if every credential that it asks for were there."""
-    lacking = {p.name for p in loaded.config.providers if not p.is_active and _lacks_credential(p, loaded)}
-    providers = tuple(
-        p.model_copy(update={"api_key": _PLACEHOLDER, "is_active": p.is_active or p.name in lacking})
-        if p.api_key is not None or p.name in lacking
-        else p
-        for p in loaded.config.providers
-    )
+    """The file as if every credential that it asks for were there, and none of the real ones."""
+    lacking = {name for name, reason in loaded.inactive.items() if reason != SWITCHED_OFF}
+    providers = tuple(_with_placeholder(provider, provider.name in lacking) for provider in loaded.config.providers)
     inactive = {name: reason for name, reason in loaded.inactive.items() if name not in lacking}
     return replace(loaded, config=loaded.config.model_copy(update={"providers": providers}), inactive=inactive)
 
 
-def _lacks_credential(provider: ProviderConfig, loaded: Loaded) -> bool:
-    return provider.api_key is None and loaded.inactive.get(provider.name) != "is_active is false"
+def _with_placeholder(provider: ProviderConfig, lacking: bool) -> ProviderConfig:
+    if not lacking and provider.api_key is None:
+        return provider
+    return provider.model_copy(update={"api_key": _PLACEHOLDER, "is_active": lacking or provider.is_active})

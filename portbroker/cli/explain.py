@@ -43,6 +43,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
 def target_url(target: "Target") -> str:
     """Where a target's calls go."""
     origin = target.origin
+    if not origin.host:
+        return "inside this process"
     usual = {"https": 443, "http": 80}.get(origin.scheme)
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     port = "" if origin.port in (usual, 0) else f":{origin.port}"

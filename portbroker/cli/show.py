@@ -58,34 +58,33 @@ def _usual_model(provider: "Provider") -> str:
 
 
 def written(fieldmap: "FieldMap", loaded: "Loaded", provider: str) -> dict[str, Json]:
-    """Each translation that the field map is made of, as it stands in the file or the package; the last one wins."""
-    from portbroker.fieldmap.presets import builtin_names, read_preset
+    """Each part that the field map is made of, as it stands in the file or the package; the last one wins."""
+    from portbroker.fieldmap.presets import read_preset
 
     layers: dict[str, Json] = {f"dialect {fieldmap.dialect}": read_preset(f"dialects/{fieldmap.dialect}")}
     for name in fieldmap.names:
-        if file := builtin_names().get(name):
-            layers[f"preset {name}"] = read_preset(file)["translations"][name]
-        if config := loaded.config.translations.get(name):
-            layers[f"translations.{name}"] = config.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    layers |= _catalogs(fieldmap, loaded)
-    own = next((p.translation for p in loaded.config.providers if p.name == provider), None)
-    if own is not None and not isinstance(own, str):
-        layers["the provider itself"] = own.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        layers |= _built_in(name) | _declared(name, loaded, provider)
     return layers
 
 
-def _catalogs(fieldmap: "FieldMap", loaded: "Loaded") -> dict[str, Json]:
-    from portbroker.fieldmap.presets import read_preset
+def _built_in(name: str) -> dict[str, Json]:
+    from portbroker.fieldmap.presets import builtin_names, read_preset
 
-    builtin = read_preset("catalog")["catalog"]
-    layers: dict[str, Json] = {}
-    for name in fieldmap.names:
-        glob = name.removeprefix("catalog ")
-        if glob != name and glob in builtin:
-            layers[f"built-in {name}"] = builtin[glob]
-        if glob != name and (entry := loaded.config.catalog.get(glob)):
-            layers[name] = entry.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return layers
+    kind, _, glob = name.partition(" ")
+    if kind == "catalog" and (entry := read_preset("catalog")["catalog"].get(glob)):
+        return {f"built-in {name}": entry}
+    file = builtin_names().get(name)
+    return {f"preset {name}": read_preset(file)["translations"][name]} if file else {}
+
+
+def _declared(name: str, loaded: "Loaded", provider: str) -> dict[str, Json]:
+    config = loaded.config
+    kind, _, glob = name.partition(" ")
+    found: Any = config.translations.get(name) or (config.catalog.get(glob) if kind == "catalog" else None)
+    label = name if kind == "catalog" else f"translations.{name}"
+    if name == f"of provider {provider}":
+        label, found = "this provider", next(p.translation for p in config.providers if p.name == provider)
+    return {label: found.model_dump(mode="json", by_alias=True, exclude_unset=True)} if found else {}
 
 
 def as_yaml(fieldmap: "FieldMap", layers: Mapping[str, Json]) -> Iterator[str]:
@@ -127,4 +126,5 @@ def _alike(rule: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _origin_of_option(option: str, layers: Mapping[str, Json]) -> str:
-    return next((name for name, layer in reversed(list(layers.items())) if option in layer.get("options", {})), "")
+    origin = next((name for name, layer in reversed(list(layers.items())) if option in layer.get("options", {})), "")
+    return origin or ("the model's output limit" if option == "default_max_tokens" else "")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TextIO
 
-from portbroker.errors import PortBrokerError, Problem
+from portbroker.errors import PortBrokerError
 
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 
@@ -52,22 +52,14 @@ class Terminal:
 
         print(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
 
-    def error(self, message: str, hint: str = "", level: str = "error") -> None:
-        """What went wrong, and what to do about it."""
+    def error(self, message: str, hint: str = "", level: str = "error", detail: Sequence[str] = ()) -> None:
+        """What went wrong, the lines that show it, and what to do about it."""
         colour = "red" if level == "error" else "yellow"
-        print(f"{self.paint(f'{level}:', colour, sys.stderr)} {message}", file=sys.stderr)
+        lines = [f"{self.paint(f'{level}:', colour, sys.stderr)} {message}", *detail]
         if hint:
             first, *rest = hint.split("\n")
-            print(f"{self.paint('hint:', 'cyan', sys.stderr)}  {first}", file=sys.stderr)
-            for line in rest:
-                print(f"       {line}", file=sys.stderr)
-
-    def problems(self, problems: Sequence[Problem], level: str = "error") -> None:
-        """Every fault of a file, each with its place and its hint."""
-        for problem in problems:
-            place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
-            what = f"{problem.path}: {problem.message}" if problem.path else problem.message
-            self.error(f"{self.paint(place, 'bold', sys.stderr)}: {what}", problem.hint, level)
+            lines += [f"{self.paint('hint:', 'cyan', sys.stderr)}  {first}", *(f"       {line}" for line in rest)]
+        print("\n".join(lines), file=sys.stderr)
 
     def paint(self, text: str, colour: str, stream: TextIO | None = None) -> str:
         """`text` in a colour where that can be seen."""

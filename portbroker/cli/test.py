@@ -41,5 +41,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
 
 def _cases(path: Path) -> "Iterator[Outcome]":
     from portbroker.cases.run import run_file
+    from portbroker.cli.probe import ProbedGateway
 
-    yield from run_file(path)
+    with ProbedGateway() as gateway:
+        yield from run_file(path, gateway.probe)

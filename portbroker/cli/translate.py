@@ -50,7 +50,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     try:
         result = _for_provider(args, client) if args.provider else _for_dialect(args, client)
     except GatewayError as error:
-        raise CommandError(f"{error.param}: {error}" if error.param else str(error)) from error
+        said = not error.param or str(error).startswith(error.param)
+        raise CommandError(str(error) if said else f"{error.param}: {error}") from error
     _print(result, terminal, json=args.json)
     return 0
 
