@@ -4,7 +4,7 @@ import json
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portbroker.dialects.arguments import clean_id, parse_arguments
@@ -60,12 +60,14 @@ def test_an_object_too_deep_to_be_written_again_is_kept_as_text(depth: int) -> N
     assert list(orjson.loads(orjson.dumps(value))) == ["_raw_arguments"]
 
 
+@settings(deadline=None)
 @given(st.text() | _json | _json.map(json.dumps))
 def test_whatever_was_said_the_input_is_an_object_that_can_be_written(said: object) -> None:
     value, _ = parse_arguments(said)
     assert isinstance(orjson.loads(orjson.dumps(value)), dict)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.text() | st.integers(-(2**53), 2**53)))
 def test_an_object_survives_its_text(value: dict[str, object]) -> None:
     assert parse_arguments(json.dumps(value)) == (value, True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portbroker.dialects.splice import member_spans, with_member, with_model
@@ -50,6 +50,7 @@ def _spaced(text: str, wide: bool) -> str:
     return json.dumps(json.loads(text), indent=1) if wide else text
 
 
+@settings(deadline=None)
 @given(_documents(), _texts)
 def test_only_the_model_changes_and_every_other_byte_stays(document: tuple[str, int, int], model: str) -> None:
     text, start, end = document
@@ -59,6 +60,7 @@ def test_only_the_model_changes_and_every_other_byte_stays(document: tuple[str, 
     assert changed == text[:start].encode() + orjson.dumps(model) + text[end:].encode()
 
 
+@settings(deadline=None)
 @given(_documents())
 def test_a_body_that_asks_for_the_model_already_is_the_same_object(document: tuple[str, int, int]) -> None:
     text, start, end = document
@@ -66,6 +68,7 @@ def test_a_body_that_asks_for_the_model_already_is_the_same_object(document: tup
     assert with_model(raw, orjson.loads(raw), "m") is raw
 
 
+@settings(deadline=None)
 @given(_documents(), _keys, _values)
 def test_any_member_can_be_set(document: tuple[str, int, int], key: str, value: Any) -> None:
     raw = document[0].encode()

@@ -31,7 +31,7 @@ class Said:
 def encode_turns(turns: list[Turn], options: Options, report: Report) -> list[Json]:
     """The `messages` of a body, tool names still the client's. At least one, the first the user's."""
     said = [part for turn in turns if (part := _encoded(turn, options, report)).blocks]
-    said = [part for part in _joined(said, ("user", "assistant")) if not _only_thoughts(part)]
+    said = [part for part in map(_spoken, _joined(said, ("user", "assistant"))) if part.blocks]
     said = _joined(_placed(said, options.mid_system is True, report), ("user", "assistant", "system"))
     said = _answered(said, report)
     if not said or said[0].role != "user":
@@ -59,9 +59,12 @@ def _joined(said: Iterable[Said], roles: tuple[str, ...]) -> list[Said]:
     return joined
 
 
-def _only_thoughts(part: Said) -> bool:
-    """Anthropic refuses a turn that ends in thinking; one that is nothing else has nothing to say."""
-    return part.role == "assistant" and all(block["type"] in _THOUGHTS for block in part.blocks)
+def _spoken(part: Said) -> Said:
+    """What is said, without thoughts that lead to nothing: Anthropic refuses a turn that ends in thinking."""
+    blocks = part.blocks
+    while part.role == "assistant" and blocks and blocks[-1]["type"] in _THOUGHTS:
+        blocks.pop()  # the list was made when turns were joined
+    return part
 
 
 # System messages in mid-conversation

@@ -2,13 +2,17 @@
 
 from typing import Any
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from portbroker.config.options import Options
 from portbroker.conversation import Conversation, Json, Report
+from portbroker.dialects.anthropic_messages.encode_request import encode_request
 from portbroker.dialects.openai_chat.decode_request import decode_request
 from portbroker.errors import CallError
+from portbroker.fieldmap.params import dialect_params
 
 
 def read(*messages: Json, **rest: Any) -> tuple[Conversation, list[str]]:
@@ -361,8 +365,8 @@ def test_a_malformed_body_is_refused_with_its_place(body: Json, param: str) -> N
 _ROLES = ("user", "assistant", "tool", "function", "system")
 _INNER = (
     "role", "content", "type", "text", "tool_calls", "function", "name", "arguments", "id", "image_url", "url",
-    "custom", "input", "refusal", "format", "signature", "file", "file_data", "cache_control", "auto", "tools", "json_schema",
-    "schema", "data:,", "data:text/x;base64,é", "reasoning.text", "anthropic-claude-v1",
+    "custom", "input", "refusal", "format", "signature", "file", "file_data", "cache_control", "auto", "tools",
+    "json_schema", "schema", "data:,", "data:text/x;base64,é", "reasoning.text", "anthropic-claude-v1",
 )  # fmt: skip
 _MESSAGE = (
     "content", "tool_calls", "function_call", "name", "tool_call_id", "reasoning_details", "reasoning_content",
@@ -382,12 +386,15 @@ _bodies = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(_bodies)
-def test_noise_is_read_or_refused_and_nothing_else(body: Json) -> None:
+def test_noise_is_refused_with_its_place_or_can_be_written_for_anthropic(body: Json) -> None:
+    options, report = Options(), Report()
     try:
-        read = decode_request(body, Report())
+        conversation = decode_request(body, report)
     except CallError as refusal:
         named = refusal.param
     else:
-        named = read.model
+        written, _ = encode_request(conversation, options, dialect_params("anthropic.messages", options), report)
+        named = orjson.loads(orjson.dumps(written))["model"]
     assert named
