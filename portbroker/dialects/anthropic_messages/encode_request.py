@@ -7,7 +7,6 @@ be encoded again for the next target.
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import takewhile
-from typing import Any
 
 import orjson
 
@@ -105,7 +104,7 @@ def _system(blocks: Iterable[Block], line: str, options: Options, report: Report
     return "\n\n".join(data["text"] for data in said)
 
 
-def _text_only(block: Block, options: Options, report: Report) -> Any:
+def _text_only(block: Block, options: Options, report: Report) -> Json | None:
     if block.kind == "text":
         return encode_block(block, "user", options, report)
     report.add("dropped", block.path)
