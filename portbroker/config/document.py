@@ -52,7 +52,7 @@ def parse(text: str) -> Document:
             builder.take(event)
     except yaml.YAMLError as error:
         raise describe(error, text) from None
-    if builder.root is None:
+    if builder.root is None or builder.root.value is None:
         raise Fault("the file is empty", 0, 0, "start with `providers:`")
     return Document(builder.root, tuple(builder.faults))
 
@@ -69,6 +69,13 @@ def _events(text: str) -> Iterator[yaml.Event]:
 def _mark(event: yaml.Event) -> Mark:
     mark = event.start_mark
     return (mark.line + 1, mark.column + 1) if mark else (0, 0)
+
+
+def _collection_as_key(outer: Node, mark: Mark) -> Fault:
+    """Two braces side by side are a template that lacks its quotes."""
+    if outer.mark == (mark[0], mark[1] - 1):
+        return Fault("a template must be in quotes", *outer.mark, 'write "{{ env.NAME }}"')
+    return Fault("a list or mapping cannot be a key", *mark, "put the key in quotes")
 
 
 @dataclass(slots=True)
@@ -151,35 +158,35 @@ class _Builder:
         return top is not None and top.node.marks is not None and not top.awaits_value
 
     def _key(self, event: yaml.ScalarEvent, mark: Mark) -> None:
-        top = self._open[-1]
-        plain = event.implicit[0]
+        top, plain = self._open[-1], event.implicit[0]
+        marks = top.node.marks if top.node.marks is not None else {}
         if plain and not event.value:
             raise Fault("a key is missing before this ':'", *mark)
-        self._check_twice(top.node, event.value, mark)
+        self._check_twice(marks, event.value, mark)
         if event.anchor:
             self._anchors[event.anchor] = Node(event.value, mark)
         top.key, top.key_mark, top.awaits_value = event.value, mark, True
         top.merging = plain and event.value == "<<"
+        if top.merging:
+            marks["<<"] = mark
 
-    def _check_twice(self, node: Node, key: str, mark: Mark) -> None:
-        assert node.marks is not None
-        if key in node.marks:
-            line, column = node.marks[key]
-            self.faults.append(
-                Fault(f"the key `{key}` is here twice; it is also in line {line}, column {column}", *mark)
-            )
+    def _check_twice(self, marks: dict[str, Mark], key: str, mark: Mark) -> None:
+        if key in marks:
+            line, column = marks[key]
+            message = f"the key `{key}` is here twice; it is also in line {line}, column {column}"
+            self.faults.append(Fault(message, *mark))
 
     def _start(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         mark = _mark(event)
         self._count(1, 1, mark)
         if self._expects_key():
-            raise Fault("a list or mapping cannot be a key", *mark, 'a template must be in quotes: "{{ env.NAME }}"')
+            raise _collection_as_key(self._open[-1].node, mark)
         mapping = isinstance(event, yaml.MappingStartEvent)
         if event.tag and event.tag not in ("!", _CORE + ("map" if mapping else "seq")):
             self._refuse_tag(event.tag, mark)
         if event.anchor:
             self._anchors[event.anchor] = None
-        node = Node({} if mapping else [], mark, marks={} if mapping else None)
+        node = Node({} if mapping else [], mark, marks={} if mapping else None, block=not event.flow_style)
         self._open.append(_Open(node, event.anchor))
 
     def _end(self) -> None:
@@ -195,7 +202,7 @@ class _Builder:
         if self._expects_key():
             raise Fault("an alias cannot be a key", *mark)
         if event.anchor not in self._anchors:
-            raise Fault(f"*{event.anchor} is not defined above", *mark, f"mark a value with &{event.anchor} first")
+            raise Fault(f"*{event.anchor} is not defined above", *mark, "put text that begins with * in quotes")
         target = self._anchors[event.anchor]
         if target is None:
             raise Fault(f"*{event.anchor} stands inside the value that it repeats", *mark)

@@ -19,6 +19,10 @@ MAX_VALUE = 64 * 1024
 class Missing(Exception):
     """Something that a template asks for is not there, or empty. The text is the reason."""
 
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.hint = hint
+
 
 class Environment:
     """What templates may read. `files` grows with each file that was read, or looked for and not found."""
@@ -44,7 +48,8 @@ class Environment:
     def variable(self, name: str) -> str:
         """The value of a variable, which may be empty."""
         if name not in self.variables:
-            raise Missing(f"{name} is not set" + self._near(name))
+            hint = f"set it, in the environment or in .env, or write {{{{ env.{name} | default('…') }}}}"
+            raise Missing(f"{name} is not set" + self._near(name), hint)
         return self.variables[name]
 
     def secret(self, name: str) -> str:

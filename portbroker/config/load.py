@@ -4,7 +4,7 @@ The one rule: every problem that can be found is found at once, each at its plac
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
@@ -15,6 +15,9 @@ from portbroker.config.model import Config
 from portbroker.config.place import Finding, Path, dotted
 from portbroker.config.syntax import Fault
 from portbroker.errors import ConfigError, Problem
+
+SWITCHED_OFF = "is_active is false"
+"""Why a provider is inactive that the user has switched off, and not the lack of a credential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,9 @@ def load_text(
     rendered = rendering.render(parsed.data, environment)
     data, misset = overrides.apply(rendered.data, environment)
     config, findings = check.build(data, thorough=thorough)
-    problems = [_problem(file, parsed, finding) for finding in _without_echoes(rendered.findings, findings)]
-    problems += [_of_fault(file, fault) for fault in parsed.faults]
+    problems = [_of_fault(file, fault) for fault in parsed.faults]
+    problems += _elsewhere(problems, (_problem(file, parsed, finding) for finding in rendered.findings))
+    problems += _elsewhere(problems, (_problem(file, parsed, finding) for finding in findings))
     problems += environment.problems + misset
     if config is None or problems:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.file != file, problem.line, problem.column)))
@@ -92,15 +96,15 @@ def _parse(text: bytes, file: str) -> Document:
         raise ConfigError([_of_fault(file, fault)]) from None
 
 
-def _without_echoes(first: list[Finding], second: list[Finding]) -> list[Finding]:
-    """Both, but nothing about a value that could not be rendered in the first place."""
-    places = {finding.path for finding in first}
-    return first + [finding for finding in second if finding.path not in places]
+def _elsewhere(known: list[Problem], more: Iterable[Problem]) -> list[Problem]:
+    """Those that stand at no known place: what could not be read need not also be of the wrong kind."""
+    places = {(problem.line, problem.column) for problem in known}
+    return [problem for problem in more if (problem.line, problem.column) not in places]
 
 
 def _inactive(config: Config, by_index: Mapping[int, str]) -> dict[str, str]:
     return {
-        provider.name: by_index.get(index, "is_active is false")
+        provider.name: by_index.get(index, SWITCHED_OFF)
         for index, provider in enumerate(config.providers)
         if not provider.is_active
     }

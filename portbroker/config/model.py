@@ -79,12 +79,43 @@ Rule: TypeAlias = dict[str, Any]
 """A field map's rule. Its grammar is in the JSON Schema and in the compiler, which reads it one key at a time."""
 
 
+_EXPECTATIONS: dict[str, dict[str, Any]] = {
+    "provider": {"type": "string", "description": "The provider that the call goes to."},
+    "model": {"type": "string", "description": "The provider's model that is asked."},
+    "upstream": {"type": "object", "description": "A part of the body that would be sent."},
+    "headers": {"type": "object", "description": "Headers that would be sent."},
+    "adaptations": {"type": "array", "description": "What translation changed, such as `dropped:seed`. All of it."},
+    "status": {"type": "integer", "description": "The status that the client gets."},
+    "error": {"type": ["string", "object"], "description": "The error's type, code or words; or a part of its body."},
+}
+_KINDS = {"string": str, "object": dict, "array": list, "integer": int}
+
+
+def _expectation(value: dict[str, Any]) -> dict[str, Any]:
+    """What the schema says of it, for pydantic."""
+    for name, expected in value.items():
+        kinds = _EXPECTATIONS.get(name, {}).get("type", ())
+        allowed = tuple(_KINDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))
+        if not isinstance(expected, allowed) or isinstance(expected, bool):
+            raise ValueError(f"`{name}` cannot be expected like this")  # noqa: TRY004 - pydantic wants this one
+    return value
+
+
+Expectation = Annotated[
+    dict[str, Any],
+    AfterValidator(_expectation),
+    WithJsonSchema({"type": "object", "properties": _EXPECTATIONS, "additionalProperties": False}),
+]
+
+
 def _secret(value: SecretStr) -> SecretStr:
     without_control_characters(value.get_secret_value())
     return value
 
 
-Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_secret), WithJsonSchema({"type": "string"})]
+Secret = Annotated[
+    SecretStr, Field(min_length=1), AfterValidator(_secret), WithJsonSchema({"type": "string", "minLength": 1})
+]
 
 
 class Section(BaseModel):
@@ -358,10 +389,10 @@ class TestConfig(Section):
     """What is claimed."""
     request: TestRequest
     """What a client sends."""
-    expect: dict[str, Any] = Field(
+    expect: Expectation = Field(
         examples=[{"provider": "OpenAI", "model": "gpt-5-mini", "upstream": {"max_completion_tokens": 10}}]
     )
-    """What must come of it: `provider`, `model`, and in `upstream` a part of the body that would be sent."""
+    """What must come of it. Only what is named here is compared."""
 
 
 DEFAULT_ROUTES = (

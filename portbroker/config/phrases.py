@@ -32,7 +32,7 @@ _LISTED = 12
 def must_be(kinds: Iterable[str], instance: Any) -> tuple[str, str]:
     """That the value is of a wrong kind, and what to do."""
     kinds = list(kinds)
-    wanted = " or ".join(_KINDS[kind] for kind in kinds if kind != "null" or len(kinds) == 1)
+    wanted = _either([_KINDS[kind] for kind in kinds if kind != "null" or len(kinds) == 1])
     if instance is None:
         return f"is empty, but must be {wanted}", ""
     return f"must be {wanted}, not {kind_of(instance)}", _conversion(kinds, instance)
@@ -68,6 +68,8 @@ def _conversion_of_text(kinds: list[str], text: str) -> str:
         return "write true" if text.lower() in _WRITTEN_YES | {"true"} else "write false"
     if "array" in kinds:
         return "write it as a list: [ … ]"
+    if kinds == ["object"]:
+        return "write `name: value` lines"
     numeric = {"integer", "number"} & set(kinds)
     return "take the quotes off" if numeric and _is_number(text) else ""
 

@@ -12,7 +12,7 @@ Path: TypeAlias = tuple[str | int, ...]
 class Node:
     """A value, where it begins, and what it holds. `marks` (None but for a mapping) is where its keys stand.
 
-    `size` and `height` count what it stands for with every alias in full.
+    `size` and `height` count what it stands for with every alias in full. `block`: a collection on lines of its own.
     """
 
     value: Any
@@ -21,6 +21,7 @@ class Node:
     marks: dict[str, Mark] | None = None
     size: int = 1
     height: int = 0
+    block: bool = False
 
 
 def dotted(path: Path) -> str:
@@ -75,10 +76,8 @@ def place_of(root: Node, path: Path, *, key: bool = False) -> Mark:
 
 def _mark_of(parent: Node, node: Node, step: str | int, *, key: bool) -> Mark:
     """A block under its key is easier found by the key."""
-    if parent.marks is None:
-        return node.mark
-    at_key = parent.marks[str(step)]
-    return at_key if key or at_key[0] != node.mark[0] else node.mark
+    at_key = None if parent.marks is None else parent.marks[str(step)]
+    return at_key if at_key and (key or node.block) else node.mark
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,11 +55,25 @@ class _Renderer:
         return self._result
 
     def _value(self, value: Any, path: Path) -> Any:
+        if _is_left_alone(path):
+            self._warn(value, path)
+            return value
         if isinstance(value, dict):
-            return value if _is_left_alone(path) else {key: self._value(v, (*path, key)) for key, v in value.items()}
+            return {key: self._value(inner, (*path, key)) for key, inner in value.items()}
         if isinstance(value, list):
-            return value if _is_left_alone(path) else [self._value(v, (*path, i)) for i, v in enumerate(value)]
+            return [self._value(inner, (*path, index)) for index, inner in enumerate(value)]
         return self._text(value, path) if is_template(value) else value
+
+    def _warn(self, value: Any, path: Path) -> None:
+        """Say of a template in a field map that it stays text; in a test it is a part of some prompt."""
+        if path[0] == "tests":
+            return
+        steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for step, inner in steps:
+            self._warn(inner, (*path, step))
+        if is_template(value):
+            message = "a field map is not rendered: this template stays the text that it is"
+            self._result.warnings.append(Finding(path, message, "put it under the provider's `headers`"))
 
     def _text(self, text: str, path: Path) -> Any:
         credential = len(path) == 3 and path[0] == "providers" and path[2] == "api_key"
@@ -69,7 +83,7 @@ class _Renderer:
             if credential:
                 self._result.inactive[int(path[1])] = str(missing)
                 return None
-            self._result.findings.append(Finding(path, str(missing), "set it, or write {{ … | default('…') }}"))
+            self._result.findings.append(Finding(path, str(missing), missing.hint))
         except Fault as fault:
             self._result.findings.append(Finding(path, fault.message, fault.hint))
         return text

@@ -20,12 +20,19 @@ def read(path: Path, *, private: bool = False) -> bytes:
         descriptor = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:
         raise _cannot_open(path, error) from None
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         _check_kind(status.st_mode)
         if private:
             _check_private(path, status.st_mode)
-        return _bounded(file.read(MAX_SIZE + 1), status.st_size)
+        return _bounded(_content(descriptor), status.st_size)
+    finally:
+        os.close(descriptor)
+
+
+def _content(descriptor: int) -> bytes:
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read(MAX_SIZE + 1)
 
 
 def _bounded(data: bytes, size: int) -> bytes:
@@ -78,7 +85,8 @@ def text_of(data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line, column = position(data[: error.start].decode("utf-8", "replace"), len(data))
+        before = data[: error.start].decode("utf-8", "replace")
+        line, column = position(before, len(before))
         raise Fault(
             f"the byte 0x{data[error.start]:02X} is not UTF-8", line, column, "save the file as UTF-8"
         ) from None

@@ -14,12 +14,12 @@ class Fault(Exception):
 
 
 _INDENT = "give keys of one level the same indentation"
-_QUOTE_ANCHOR = "put text that begins with & or * in quotes"
+_QUOTE_ANCHOR = "put it in quotes"
 _QUOTE_TAG = "values are plain data; put text that begins with ! in quotes"
 _LIST_OPEN = "the list that opens with '[' is not closed"
 _MAPPING_OPEN = "the mapping that opens with '{' is not closed"
 _BLOCK_TEXT = "this is no heading of a text block"
-_NO_NAME = "a name is missing after this & or *"
+_NO_NAME = "text cannot begin with & or *"
 _BRACES = "a ',' or a '}' is missing; text that holds braces must be in quotes"
 
 # What the two parsers say, what it means and what to do. The first whose words are in the complaint is taken.
@@ -45,6 +45,11 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
     ("unexpected end of stream", "the quote that opens here is never closed", "close it"),
     ("unknown escape character", "this backslash means nothing in double quotes", "write \\\\, or use single quotes"),
     ("hexdecimal", "this escape needs hexadecimal digits", "write \\\\, or use single quotes"),
+    ("escape code", "this escape is no character", "write the character itself"),
+    ("unexpected ':'", "a ':' is not expected here", "put text that holds a ':' in quotes"),
+    ("mapping keys are not allowed", "a '?' is not expected here", "put text that begins with '? ' in quotes"),
+    ("tab character that violates", "a tab cannot indent", "use spaces"),
+    ("unexpected document indicator", "the quote that opens here is never closed", "close it"),
     ("tag", "this tag cannot be read", _QUOTE_TAG),
     ("anchor", _NO_NAME, _QUOTE_ANCHOR),
     ("alias", _NO_NAME, _QUOTE_ANCHOR),

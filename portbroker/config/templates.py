@@ -5,6 +5,7 @@ Import this only for a file that holds a template: jinja2 costs start-up time.
 """
 
 import difflib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,13 +22,17 @@ _FILTERS = ("default", "d", "trim", "lower", "upper", "replace", "string", "int"
 _KNOWN = "a template knows env.NAME, secret.NAME and file('NAME')"
 
 
+class _Refused(SecurityError):
+    """Something that a template may not do, in our words."""
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
     """No operator or method that makes much out of little."""
 
     intercepted_binops = frozenset(("*", "**", "%"))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        raise SecurityError(f"`{operator}` is not allowed in a template")
+        raise _Refused(f"`{operator}` is not allowed in a template")
 
     def is_safe_callable(self, obj: Any) -> bool:
         return isinstance(obj, _File)
@@ -38,22 +43,22 @@ class _Names:
 
     __slots__ = ("_empty_is_missing", "_name", "_notes", "_read")
 
-    def __init__(self, name: str, read: Callable[[str], str], notes: list[str], empty_is_missing: bool) -> None:
+    def __init__(self, name: str, read: Callable[[str], str], notes: list[Missing], empty_is_missing: bool) -> None:
         self._name, self._read, self._notes, self._empty_is_missing = name, read, notes, empty_is_missing
 
     def __getitem__(self, name: str) -> str:
         try:
             value = self._read(name)
         except Missing as missing:
-            self._notes.append(str(missing))
+            self._notes.append(missing)
             raise KeyError(name) from None
         if self._empty_is_missing and not value.strip():
-            self._notes.append(f"{name} is empty")
+            self._notes.append(Missing(f"{name} is empty"))
             raise KeyError(name)
         return value
 
     def __str__(self) -> str:
-        raise SecurityError(f"`{self._name}` is many values; name one: {self._name}.NAME")
+        raise _Refused(f"`{self._name}` is many values; name one: {self._name}.NAME")
 
     __repr__ = __str__
 
@@ -63,18 +68,18 @@ class _File:
 
     __slots__ = ("_notes", "_read")
 
-    def __init__(self, read: Callable[[str], str], notes: list[str]) -> None:
+    def __init__(self, read: Callable[[str], str], notes: list[Missing]) -> None:
         self._read, self._notes = read, notes
 
     def __call__(self, name: str) -> str:
         try:
             return self._read(str(name))
         except Missing as missing:
-            self._notes.append(str(missing))
+            self._notes.append(missing)
             raise
 
     def __str__(self) -> str:
-        raise SecurityError("`file` needs a name: file('NAME')")
+        raise _Refused("`file` needs a name: file('NAME')")
 
 
 class Templates:
@@ -89,13 +94,15 @@ class Templates:
     def render(self, text: str, *, credential: bool = False) -> Rendered:
         """What the template stands for. Raises `Missing` or `Fault`. In a credential, empty is missing."""
         self._check(text)
-        notes: list[str] = []
+        notes: list[Missing] = []
         try:
             rendered = self._sandbox.from_string(text).render(self._names(notes, credential))
         except (UndefinedError, Missing):
             raise self._absent(notes) from None
-        except SecurityError as error:
+        except _Refused as error:
             raise Fault(str(error.message), hint=_KNOWN) from None
+        except SecurityError:  # jinja2's own words may hold the value
+            raise Fault("a template may read values, and call nothing but `file`", hint=_KNOWN) from None
         except Fault:
             raise
         except Exception as error:  # a filter may raise anything, and its message may hold the value
@@ -103,10 +110,10 @@ class Templates:
         if len(rendered) > MAX_VALUE:
             raise Fault("the template gives too long a text")
         if credential and not rendered.strip():
-            raise Missing(notes[0] if notes else "its template gives nothing")
+            raise notes[0] if notes else Missing("its template gives nothing")
         return Rendered(rendered.strip() if credential else rendered)
 
-    def _names(self, notes: list[str], credential: bool) -> dict[str, Any]:
+    def _names(self, notes: list[Missing], credential: bool) -> dict[str, Any]:
         environment = self._environment
         return {
             "env": _Names("env", environment.variable, notes, credential),
@@ -114,10 +121,8 @@ class Templates:
             "file": _File(environment.file, notes),
         }
 
-    def _absent(self, notes: list[str]) -> Exception:
-        return (
-            Missing(notes[0]) if notes else Fault("the template asks a value for a part that it has not", hint=_KNOWN)
-        )
+    def _absent(self, notes: list[Missing]) -> Exception:
+        return notes[0] if notes else Fault("the template asks a value for a part that it has not", hint=_KNOWN)
 
     def _check(self, text: str) -> None:
         """Find what is wrong with the template whatever the variables hold."""
@@ -125,7 +130,7 @@ class Templates:
             unknown = meta.find_undeclared_variables(self._sandbox.parse(text)) - set(_ROOTS)
             self._sandbox.compile(text)
         except TemplateSyntaxError as error:
-            raise Fault(f"this template cannot be read: {_plain(error.message)}", hint=_KNOWN) from None
+            raise Fault(f"this template cannot be read: {_plain(error.message)}", hint=_hint(error)) from None
         except (TemplateError, RecursionError):
             raise Fault("this template cannot be read", hint=_KNOWN) from None
         if unknown:
@@ -137,4 +142,13 @@ class Templates:
 
 def _plain(message: str | None) -> str:
     text = (message or "").rstrip(".")
-    return text.replace("end of print statement", "'}}'").replace("end of statement block", "'%}'")
+    text = text.replace("'end of print statement'", "'}}'").replace("'end of statement block'", "'%}'")
+    return text[:1].lower() + text[1:]
+
+
+def _hint(error: TemplateSyntaxError) -> str:
+    """The nearest filter for an unknown one; what a template knows for all else."""
+    if not (unknown := re.search(r"filter named '(\w+)'", error.message or "")):
+        return _KNOWN
+    near = difflib.get_close_matches(unknown[1], _FILTERS, 1)
+    return f"did you mean `{near[0]}`?" if near else f"known: {', '.join(_FILTERS)}"
