@@ -128,7 +128,7 @@ def _turn(message: Any, path: str) -> Turn:
         refuse(f"{path}.role", f"must be one of {', '.join(_ROLES)}")
     if message.get("content") is None:
         refuse(f"{path}.content", "is missing")
-    data = {name: value for name, value in message.items() if name not in ("role", "content")}
+    data = {} if len(message) == 2 else {k: v for k, v in message.items() if k not in ("role", "content")}
     if role == "system" and data.get("output_config") is not None:
         expect(data["output_config"], dict, f"{path}.output_config")
         check_fields(data["output_config"], {"effort": str}, f"{path}.output_config")

@@ -72,8 +72,9 @@ def expect(value: Any, kinds: Kinds, param: str) -> None:
 def check_fields(value: Json, fields: Fields, param: str = "") -> None:
     """Refuses an object in which a field is there, is not null, and is of another type."""
     for name, kinds in fields.items():
-        if value.get(name) is not None:
-            expect(value[name], kinds, f"{param}.{name}" if param else name)
+        given = value.get(name)
+        if given is not None and (not isinstance(given, kinds) or isinstance(given, bool)):
+            expect(given, kinds, f"{param}.{name}" if param else name)
 
 
 def _check_blocks(blocks: list[Any], param: str, depth: int = 0) -> None:
@@ -88,6 +89,8 @@ def check_block(block: Any, param: str, depth: int = 0) -> None:
         refuse(param, "must be a content block, an object with a `type`")
     kind = block["type"]
     for name, kinds in _REQUIRED.get(kind, _NOTHING).items():
+        if isinstance(block.get(name), kinds):  # as it nearly always is: the place is put in words only when it is not
+            continue
         if block.get(name) is None:
             refuse(f"{param}.{name}", "is missing")
         expect(block[name], kinds, f"{param}.{name}")

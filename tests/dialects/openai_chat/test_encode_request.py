@@ -345,6 +345,12 @@ def test_neighbouring_turns_of_one_role_are_one() -> None:
     assert sent[0]["content"] == "a"
 
 
+def test_a_system_message_that_is_over_does_not_part_the_users_turn() -> None:
+    over = {"role": "system", "content": "s", "clear_at": "next_user_message", "output_config": {"effort": "low"}}
+    sent, _ = messages(EFFORT, user(text("a")), over, user(text("b")))
+    assert sent == [{"role": "user", "content": "a\n\nb"}]
+
+
 def test_a_turn_with_only_calls_has_the_content_that_the_provider_wants() -> None:
     turns = [assistant(call("a")), user(result("a"))]
     assert messages(Options(null_content=""), *turns)[0][0]["content"] == ""
@@ -455,6 +461,8 @@ def test_cache_marks_travel_in_the_providers_words() -> None:
     sent = encoded(Options(cache="cache_control"), **body)[0]["messages"]
     assert sent[1]["content"] == [{**IMAGE_PART, **mark}]
     assert encoded(**body)[0]["messages"][0]["content"] == "s"
+    turns = [assistant(call("x")), user(result("x", "", **mark))]
+    assert messages(Options(cache="cache_control"), *turns)[0][1]["content"] == ""
 
 
 # Tools
