@@ -3,7 +3,7 @@
 The one rule: nothing is translated here; whatever a call goes through is called, not copied.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
@@ -20,12 +20,13 @@ from portbroker.fieldmap.effective import Where, build
 from portbroker.fieldmap.fragments import Facts, Fragment
 from portbroker.fieldmap.problems import RulesError
 from portbroker.fieldmap.rules import compile_rules
-from portbroker.headers import fixed_headers
+from portbroker.headers import answer_headers, fixed_headers, fold
 from portbroker.origin import Origin, Timeouts
 from portbroker.snapshot import Provider, Target
-from portbroker.translate import Answering, Asked, Passing, Translating, upstream_headers
+from portbroker.translate import Answering, Asked, Passing, Translating, is_anthropic_passthrough, upstream_headers
 
 REQUEST_ID: Final = "req_case"
+OWN_HEADERS: Final = {"content-type": "application/json", "request-id": REQUEST_ID, "x-request-id": REQUEST_ID}
 _BASE_URL: Final = "http://127.0.0.1:9/v1"
 
 
@@ -105,23 +106,30 @@ def success_body(given: Json) -> bytes:
         raise CaseError("$status is a number, or null with $transport_error")
     body = str(given["$raw"]).encode() if "$raw" in given else orjson.dumps(given.get("$body"))
     if not 200 <= status < 300:
-        headers = {name.lower(): value for name, value in (given.get("$headers") or {}).items()}
-        raise read_error_response(status, headers, body, "case")
+        raise read_error_response(status, fold((given.get("$headers") or {}).items()), body, "case")
     return body
 
 
 def error_answer(client: Dialect, error: GatewayError) -> Json:
     """An error as the client sees it."""
     answer = client.encode_error(error, REQUEST_ID)
-    headers = {"content-type": "application/json", "request-id": REQUEST_ID, "x-request-id": REQUEST_ID}
-    return {"$status": answer.status, "$headers": headers | dict(answer.headers), "$body": answer.body}
+    return {"$status": answer.status, "$headers": OWN_HEADERS | dict(answer.headers), "$body": answer.body}
 
 
-def headers_for(given: Json, client: Dialect, provider: Dialect, options: Options) -> Mapping[str, str]:
-    """The headers that the provider would be sent."""
-    sent = {name.lower(): value for name, value in given["$headers"].items()}
+def sent_head(given: Json, client: Dialect, provider: Dialect, options: Options) -> Json:
+    """Path and headers of what the provider would be sent."""
+    sent = fold(given["$headers"].items())
     target = plain_target(provider, options, key=given.get("$provider_key", ""))
-    return upstream_headers(target, _call(client), sent)
+    call = _call(client)
+    _, _, query = str(given.get("$path", "")).partition("?")
+    path = target.path_with(query if is_anthropic_passthrough(target, call) else "")
+    return {"$path": path, "$headers": dict(upstream_headers(target, call, sent))}
+
+
+def told_headers(given: Json, client: Dialect) -> dict[str, str]:
+    """The headers of a whole answer, as the client gets them."""
+    told = answer_headers(fold((given.get("$headers") or {}).items()), client.name)
+    return told | OWN_HEADERS
 
 
 def run_rules(rules: Any, body: Any, context: Any, report: Report) -> Json:

@@ -106,7 +106,9 @@ def _sse(reads: Any) -> Json:
 
 def _request(case: Case, client: Dialect, provider: Dialect) -> tuple[Any, Report]:
     if isinstance(case.input, dict) and "$headers" in case.input:
-        return {"$headers": dict(parts.headers_for(case.input, client, provider, case.options))}, Report()
+        head = parts.sent_head(case.input, client, provider, case.options)
+        asked = case.expect if isinstance(case.expect, dict) else head
+        return {name: value for name, value in head.items() if name in asked}, Report()
     try:
         call = parse_call(orjson.dumps(case.input), client)
         target = parts.plain_target(provider, case.options, call.model)
@@ -126,7 +128,7 @@ def _response(case: Case, provider: Dialect, client: Dialect) -> tuple[Any, Repo
     except GatewayError as error:
         return parts.error_answer(client, error), report
     if explicit:
-        document = {"$status": 200, "$headers": {"content-type": "application/json"}, "$body": document}
+        document = {"$status": 200, "$headers": parts.told_headers(case.input, client), "$body": document}
     return document, report
 
 

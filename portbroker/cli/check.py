@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from portbroker.cli.files import add_file, config_path
-from portbroker.cli.loading import compiled
+from portbroker.cli.loading import compiled, place_of
 from portbroker.cli.problems import show_problems
 from portbroker.cli.terminal import Terminal, aligned
 from portbroker.conversation import Json
@@ -104,13 +104,9 @@ def _print_summary(path: str, loaded: "Loaded", snapshot: "Snapshot", terminal: 
 
 def _provider_row(provider: "Provider", terminal: Terminal) -> tuple[str, ...]:
     state = "active" if provider.active else "inactive"
-    what = (provider.base_url if _remote(provider) else "inside this process") if provider.active else provider.reason
+    what = place_of(provider) if provider.active else provider.reason
     tiers = ", ".join(f"{tier}: {model}" for tier, model in provider.tiers.items())
     return (provider.name, provider.provider_type, state, what, tiers)
-
-
-def _remote(provider: "Provider") -> bool:
-    return "://" in provider.base_url
 
 
 def _goes_to(rule: "ModelConfig") -> str:

@@ -28,6 +28,11 @@ def provider_of(snapshot: "Snapshot", name: str) -> "Provider":
     raise CommandError(f"there is no provider {name!r}", near(name, snapshot.providers))
 
 
+def place_of(provider: "Provider") -> str:
+    """Where a provider is, for people."""
+    return provider.base_url if "://" in provider.base_url else "inside this process"
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """The hint for a word that is not known."""
     from difflib import get_close_matches

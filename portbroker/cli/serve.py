@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from portbroker.cli.files import add_file, config_path
-from portbroker.cli.loading import compiled
+from portbroker.cli.loading import compiled, place_of
 from portbroker.cli.terminal import CommandError, Terminal
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _introduce(snapshot: "Snapshot") -> None:
     log = logging.getLogger("portbroker")
     for provider in snapshot.providers.values():
         if provider.active:
-            log.info("provider %s: %s", provider.name, provider.base_url)
+            log.info("provider %s: %s", provider.name, place_of(provider))
         else:
             log.warning("provider %s is inactive: %s", provider.name, provider.reason)
 
