@@ -8,6 +8,8 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.chat import ChatCompletionMessageParam
+from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from portbroker.config.options import Options
@@ -164,6 +166,14 @@ def _tells_result(message: Json) -> bool:
     if message["role"] == "tool":
         return bool(content != "(no result was recorded for this call)")
     return message["role"] == "user" and isinstance(content, str) and content.startswith("Result of tool call ")
+
+
+_SDK_MESSAGES: TypeAdapter[list[ChatCompletionMessageParam]] = TypeAdapter(list[ChatCompletionMessageParam])
+
+
+@given(histories, presets)
+def test_the_official_sdk_could_have_sent_these_messages(turns: list[Json], options: Options) -> None:
+    _SDK_MESSAGES.validate_python(messages(options, *turns)[0])
 
 
 @given(spoiled, presets)
