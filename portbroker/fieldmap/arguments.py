@@ -90,7 +90,10 @@ def as_text(value: Any) -> str:
     """A value inside a text: strings as they are, nothing for null, everything else as JSON."""
     if isinstance(value, str):
         return value
-    return "" if value is None else orjson.dumps(value).decode()
+    try:
+        return "" if value is None else orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # nested deeper than can be written
+        return ""
 
 
 def template(argument: Any, at: Place, names: Iterable[str]) -> tuple[Text, list[Path]] | None:

@@ -106,20 +106,34 @@ def compile_fragment(name: str, config: TranslationConfig, at: Place, builtin: b
         _check_words(config.auth.value, at / "auth" / "value", ("key",))
     for header, value in config.headers.set.items():
         _check_words(value, at / "headers" / "set" / header, (*_URL_WORDS, "key"))
+    options = check_options(config.options, at / "options")
     return Fragment(
         name,
         builtin,
         config.extends,
         _compile_match(config.match) if config.match is not None else None,
         config.dialect,
-        check_options(config.options, at / "options"),
+        options,
         config.url,
         config.auth,
         config.headers,
         config.rules_on_passthrough,
-        {hook: compile_list(getattr(config, hook), at / hook) for hook in HOOKS},
+        {hook: _compile_hook(getattr(config, hook), at / hook, options) for hook in HOOKS},
         compile_errors(config.errors, at / "errors"),
     )
+
+
+def _compile_hook(rules: Any, at: Place, options: Mapping[str, Any]) -> tuple[Rule, ...]:
+    """Rules as written; one that this translation's own options contradict can never apply, and is a mistake."""
+    before = len(at.problems)
+    compiled = compile_list(rules, at)
+    if len(at.problems) > before:
+        return compiled
+    known = {f"options.{name}": value for name, value in options.items()}
+    for number, rule in enumerate(compiled):
+        if rule.when.fold(known) is False:
+            (at / number / "when").fault("can never hold: the `options` of this translation say otherwise")
+    return compiled
 
 
 def compile_entry(glob: str, entry: CatalogEntry, at: Place, builtin: bool = False) -> CatalogFragment:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from portbroker.conversation import AdaptationCode, Json
+from portbroker.conversation import AdaptationCode
 from portbroker.dialects.schemas import inline_refs, openai_strict
 from portbroker.fieldmap import schemas
 from portbroker.fieldmap.paths import Change
@@ -23,11 +23,15 @@ Compile: TypeAlias = Callable[[Any, Place], Change | None]
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function: how its arguments are read, how its work is reported, and where it works when no path is given."""
+    """One function: how its arguments are read, how its work is reported, and where it works when no path is given.
+
+    `first` is work that goes before and changes nothing that is worth a report.
+    """
 
     compile: Compile
     code: AdaptationCode
     paths: tuple[str, ...]
+    first: Change | None = None
 
 
 def _plain(change: Change) -> Compile:
@@ -135,40 +139,50 @@ def _ids(args: Any, at: Place) -> Change | None:
 _MEDIA_TYPES: Final = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 
 
-def _images(value: Any) -> Any:
-    """Content, or one part of it, in which every image is a clean data URI.
+def _parts(change: Change) -> Change:
+    """A change of one part as a change of content, which is a list of parts, or of a part by itself."""
 
-    Images that are elsewhere are replaced by a text that says so: nothing that a client names is ever fetched here.
-    """
-    if not isinstance(value, list):
-        return _image(value)
-    parts = [_image(part) for part in value]
-    return parts if any(new is not old for new, old in zip(parts, value, strict=True)) else value
+    def changed(value: Any) -> Any:
+        if not isinstance(value, list):
+            return change(value)
+        parts = [change(part) for part in value]
+        return parts if any(new is not old for new, old in zip(parts, value, strict=True)) else value
+
+    return changed
 
 
-def _image(part: Any) -> Any:
+def _image_url(part: Any) -> str | None:
+    """The URL of a part that is an image."""
     if not isinstance(part, dict) or part.get("type") != "image_url":
-        return part
+        return None
     image = part.get("image_url")
     url = image.get("url") if isinstance(image, dict) else image
-    if not isinstance(url, str):
-        return part
-    if url[:5].lower() != "data:":
-        return _omitted(url[:200])
-    clean = _data_uri(url)
+    return url if isinstance(url, str) else None
+
+
+def _clean_image(part: Any) -> Any:
+    """An image whose data URI is one that every server reads."""
+    url = _image_url(part)
+    clean = _data_uri(url) if url is not None else None
     if clean is None:
-        return _omitted("a broken data URI")
-    if isinstance(image, dict):
-        return part if clean == url else {**part, "image_url": {**image, "url": clean}}
-    return {**part, "image_url": {"url": clean}}
+        return part
+    image = part["image_url"] if isinstance(part["image_url"], dict) else {}
+    return part if image.get("url") == clean else {**part, "image_url": {**image, "url": clean}}
 
 
-def _omitted(what: str) -> Json:
+def _inline_image(part: Any) -> Any:
+    """A text instead of an image that is not in the request: nothing that a client names is ever fetched here."""
+    url = _image_url(part)
+    if url is None or _data_uri(url) is not None:
+        return part
+    what = "its data" if url[:5].lower() == "data:" else url[:200]
     return {"type": "text", "text": f"[image omitted: {what} could not be passed to this provider]"}
 
 
 def _data_uri(url: str) -> str | None:
     """A data URI with a plain media type and valid, padded base64; None when it is none."""
+    if url[:5].lower() != "data:":
+        return None
     head, comma, data = url[5:].partition(",")
     media, *parameters = [item.strip().lower() for item in head.split(";")]
     if not comma or "base64" not in parameters:
@@ -191,6 +205,8 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "ids.pattern": Function(_ids, "changed", ("messages[*].tool_calls[*].id", "messages[*].tool_call_id")),
     "text.flatten": Function(_flatten, "changed", ("messages[*].content",)),
     "think_tags.split": Function(_plain(_split_thinking), "changed", ("choices[*].message",)),
-    "base64.fetch_image": Function(_plain(_images), "dropped", ("messages[*].content",)),
+    "base64.fetch_image": Function(
+        _plain(_parts(_inline_image)), "dropped", ("messages[*].content",), first=_parts(_clean_image)
+    ),
 }
 """By the name that rules call them by. The paths are those of a body of `openai.chat`."""

@@ -3,9 +3,11 @@
 The one rule: a name means the user's translation before ours; one that extends its own name means ours by it.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
+from typing import Final
 
 from portbroker.config.model import CatalogEntry, TranslationConfig
 from portbroker.fieldmap.fragments import (
@@ -18,6 +20,10 @@ from portbroker.fieldmap.fragments import (
 )  # fmt: skip
 from portbroker.fieldmap.presets import builtin_names, read_preset
 from portbroker.fieldmap.problems import Place, RuleProblem, refuse
+
+MAX_RULES: Final = 500
+
+_NAME = re.compile(r"[a-z0-9_-]+")
 
 
 @cache
@@ -61,6 +67,7 @@ class Library:
         self.entries: list[CatalogFragment] = [
             compile_entry(glob, entry, at / "catalog" / glob) for glob, entry in catalog.items()
         ]
+        self._check_names(at / "translations")
         for name, fragment in self.user.items():
             self.check_lineage(fragment, at / "translations" / name)
         refuse(problems)
@@ -90,6 +97,14 @@ class Library:
                 self._follow(base, (*trail, fragment), line)
         if not any(fragment is known for known in line):
             line.append(fragment)
+
+    def _check_names(self, at: Place) -> None:
+        for name in self.user:
+            if _NAME.fullmatch(name) is None:
+                (at / name).fault("a translation's name is made of a-z, 0-9, _ and -")
+        rules = sum(len(rules) for f in self.user.values() for rules in (*f.rules.values(), f.errors))
+        if rules > MAX_RULES:
+            at.fault(f"{rules} rules are more than the {MAX_RULES} that a file may have")
 
     # What can be wrong with `extends`
 

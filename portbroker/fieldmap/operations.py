@@ -10,13 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-import orjson
-
 from portbroker.conversation import AdaptationCode, Json
 from portbroker.fieldmap import RuleContext, arguments
 from portbroker.fieldmap.conditions import CONTEXT, Known
 from portbroker.fieldmap.functions import FUNCTIONS
-from portbroker.fieldmap.paths import MISSING, Change, Path, PathError, same, split_pair
+from portbroker.fieldmap.paths import MISSING, Change, Path, PathError, same, scalar_text, split_pair
 from portbroker.fieldmap.problems import Place, is_number
 from portbroker.fieldmap.schemas import strip_keys
 
@@ -31,11 +29,11 @@ def _nothing(document: Json, _: RuleContext) -> Json:
 class Action:
     """One change. `code` and `path` say how it is reported; without a path, every key that went is reported.
 
-    `bind` gives the action once options are known, for the few that depend on one.
+    Without a code it is never reported. `bind` gives the action once options are known, for the few that depend on one.
     """
 
     apply: Apply
-    code: AdaptationCode
+    code: AdaptationCode | None
     path: str | None
     bind: Callable[[Known], Apply] | None = None
 
@@ -221,23 +219,16 @@ def _map(argument: Any, at: Place) -> list[Action]:
 
 
 def _mapping(values: Mapping[Any, Any]) -> Change:
-    table = {_table_key(old): MISSING if new == "$drop" else new for old, new in values.items() if old != "_else"}
+    table = {scalar_text(old): MISSING if new == "$drop" else new for old, new in values.items() if old != "_else"}
     otherwise = values.get("_else", table)  # the table itself: something that no document holds
     otherwise = MISSING if otherwise == "$drop" else otherwise
 
     def change(value: Any) -> Any:
-        key = _table_key(value)
+        key = scalar_text(value)
         new = table.get(key, otherwise) if key is not None else otherwise
         return value if new is table or same(new, value) else new
 
     return change
-
-
-def _table_key(value: Any) -> str | None:
-    """A scalar as YAML may spell it as a key; lists and objects have none."""
-    if isinstance(value, str):
-        return value
-    return None if isinstance(value, (list, dict)) else orjson.dumps(value).decode()
 
 
 def _hash(argument: Any, at: Place) -> list[Action]:
@@ -247,6 +238,8 @@ def _hash(argument: Any, at: Place) -> list[Action]:
     path = arguments.path(given["path"], at / "path")
     longer_than = arguments.count(given.get("longer_than", 0), at / "longer_than")
     length = arguments.count(given.get("length", 64), at / "length")
+    if length == 0:
+        (at / "length").fault("takes a whole number, 1 or more")
     if path is None or longer_than is None or length is None:
         return []
 
@@ -320,7 +313,13 @@ def _call(argument: Any, at: Place) -> list[Action]:
     paths = [arguments.path(text, at / "path") for text in texts]
     if change is None:
         return []
-    return [Action(_changing(path, change), function.code, path.text) for path in paths if path is not None]
+    changes = [(function.first, None), (change, function.code)]
+    return [
+        Action(_changing(path, change), code, path.text)
+        for path in paths
+        for change, code in changes
+        if path is not None and change is not None
+    ]
 
 
 OPERATIONS: dict[str, Operation] = {

@@ -57,7 +57,7 @@ class Each:
             return True
         if not isinstance(item, dict) or self.key not in item:
             return False
-        return self.value is None or _as_text(item[self.key]) == self.value
+        return self.value is None or scalar_text(item[self.key]) == self.value
 
 
 Segment: TypeAlias = Key | Index | Each
@@ -66,8 +66,8 @@ _KEY = re.compile(r"[^.\[\]\s]+")
 _SELECTOR = re.compile(r"\[(?:(\*)|(-1|\d{1,6})|\?([^\[\]=]+)(?:=([^\[\]]*))?)\]")
 
 
-def _as_text(value: Any) -> str | None:
-    """A scalar as a path writes it, so that `[?index=0]` finds a number."""
+def scalar_text(value: Any) -> str | None:
+    """A scalar as a path or a table writes it, so that `[?index=0]` finds a number; None for what is none."""
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, bool):

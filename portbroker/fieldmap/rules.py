@@ -71,8 +71,9 @@ class Rule:
         if test is False:
             return None
         actions = (action.bound(known) for action in self.actions)
-        code_of = (lambda action: action.code) if self.report else (lambda action: None)
-        return None if test is True else test, tuple((a.apply, code_of(a), a.path) for a in actions)
+        return None if test is True else test, tuple(
+            (a.apply, a.code if self.report else None, a.path) for a in actions
+        )
 
 
 def compile_list(rules: Any, at: Place, names: Names = CONTEXT) -> tuple[Rule, ...]:

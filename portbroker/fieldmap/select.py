@@ -94,8 +94,10 @@ class ProviderMaps:
         chosen = self.chosen(model)
         line = self._library.lineage(chosen) + ([self._own] if self._own is not None else [])
         facts, entries = self._library.about(model)
-        # What the user wrote goes over what we know; in each, what is said of a model over what is said of a vendor.
-        fragments = sorted([*line, *entries], key=lambda fragment: not fragment.builtin)
+        # What is said of a model goes over what is said of a vendor, and what the user wrote over what we know.
+        ours = max((at for at, fragment in enumerate(line, 1) if fragment.builtin), default=0)
+        known = [entry for entry in entries if entry.builtin]
+        fragments = [*line[:ours], *known, *line[ours:], *(entry for entry in entries if not entry.builtin)]
         return build(chosen.name, fragments, facts, Where(self._provider, self._base_url, model))
 
 
