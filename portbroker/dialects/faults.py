@@ -53,7 +53,7 @@ def read_fault(
     words = read_words(body)
     status = status_of(status, words)
     kind, message = kind_of(status, words), None
-    if classify and isinstance(body, dict) and (verdict := classify(body, status)):
+    if classify and (verdict := classify(_document(body), status)):
         kind, message = verdict
     if kind == "auth" and not callers_credential:
         # What the provider says of the credential is about the gateway's, and may repeat it in some form.
@@ -70,6 +70,13 @@ def read_fault(
         provider=provider,
         callers_credential=callers_credential,
     )
+
+
+def _document(body: object) -> Json:
+    """What a field map's rules see: the object itself, or the one in Google's list; a status needs none."""
+    if isinstance(body, list) and body:
+        body = body[0]
+    return body if isinstance(body, dict) else {}
 
 
 _REFUSED = "the provider refused the gateway's credential"

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from portbroker.conversation import AnswerContext, Json
+from portbroker.conversation import AnswerContext, Json, mint
 
 REFUSAL = "The model declined to answer this request."
 """What a refusal says that explains nothing."""
@@ -28,7 +28,8 @@ _TIERS = {"standard": "default", "priority": "priority"}
 
 
 def completion_id(message_id: str) -> str:
-    return "chatcmpl-" + message_id.removeprefix("msg_")
+    """The message's own id in a chat client's form; a fresh one for a message without."""
+    return "chatcmpl-" + message_id.removeprefix("msg_") if message_id else mint("chatcmpl-")
 
 
 def finish_reason(stop_reason: Any, calls: bool) -> str:

@@ -137,3 +137,9 @@ def test_counts_are_clean_whatever_was_counted() -> None:
 def test_the_model_is_the_one_that_was_asked_for() -> None:
     assert encode(answer(TEXT), request_model="fast", created=7)[0]["model"] == "fast"
     assert encode(answer(TEXT), created=7)[0]["created"] == 7
+
+
+def test_an_answer_without_an_id_is_given_one() -> None:
+    first, second = (encode(answer(TEXT, id=""))[0]["id"] for _ in range(2))
+    assert first.startswith("chatcmpl-")
+    assert first != second
