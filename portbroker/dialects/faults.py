@@ -48,12 +48,12 @@ def read_fault(
     """The error that `body` tells of; never raises.
 
     `status` is 0 inside a stream. `raw` is what came where `body` is not JSON (then None). `classify` goes before all
-    that is known here. `secrets` are what the request carried and no message may repeat.
+    that is known here (it sees 200 for a stream). `secrets` are what the request carried and no message may repeat.
     """
     words = read_words(body)
     status = status_of(status, words)
     kind, message = kind_of(status, words), None
-    if classify and (verdict := classify(_document(body), status)):
+    if classify and (verdict := classify(_document(body), status or 200)):
         kind, message = verdict
     if kind == "auth" and not callers_credential:
         # What the provider says of the credential is about the gateway's, and may repeat it in some form.

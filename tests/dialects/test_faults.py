@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portbroker.dialects.anthropic_messages.errors import encode_error as anthropic_error
 from portbroker.dialects.faults import holds_fault, read_error_response, read_fault
+from portbroker.dialects.openai_chat.errors import encode_error as chat_error
 from portbroker.errors import Kind
 
 SECRET = "sk-proj-Zq81mmNbVc72LpOiUy"
@@ -140,6 +142,15 @@ def test_a_field_maps_verdict_goes_before_what_is_known_here() -> None:
     )
 
 
+def test_a_field_map_judges_a_list_by_its_first_item_and_a_page_by_its_status() -> None:
+    def classify(body: Any, status: int) -> tuple[Kind, str | None] | None:
+        return ("billing", None) if status == 402 or body.get("error") == {"status": "BROKE"} else None
+
+    assert read_fault(400, [{"error": {"status": "BROKE"}}], classify=classify).kind == "billing"
+    assert read_error_response(402, {}, b"<html>", "P", classify=classify).kind == "billing"
+    assert read_fault(400, [3], classify=classify).kind == "invalid"
+
+
 def test_a_page_is_named_and_never_forwarded() -> None:
     page = b"<html><head><title>502 Bad Gateway</title></head><body><p>cf-ray 123</p></body></html>"
     for headers in ({"content-type": "text/html; charset=utf-8"}, {}):
@@ -202,6 +213,10 @@ def test_no_upstream_body_raises_or_leaks_a_key(status: int, body: Any, callers:
     assert "<html" not in shown.lower()
     assert len(error.message.encode()) <= 2048
     assert error.message.strip()
+    for encode_error in (anthropic_error, chat_error):
+        answer = encode_error(error, "req_1")
+        assert SECRET[3:] not in orjson.dumps(answer.body).decode()
+        assert 400 <= answer.status < 600
 
 
 @given(STATUSES, st.binary(max_size=300), st.sampled_from(["", "application/json", "text/html"]))
