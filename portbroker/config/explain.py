@@ -21,13 +21,25 @@ _BOUNDS = {
 Complaint: TypeAlias = Any
 """jsonschema's ValidationError; its own types call every part of it optional."""
 
+_MISSING = re.compile(r"`(\w+)` is missing")
 _EMPTY = frozenset(("minLength", "minItems", "minProperties"))
 
 
 def explain(data: Any) -> list[Finding]:
     """What is wrong, each thing once."""
     found = (finding for error in _validator().iter_errors(data) for finding in _of_error(error))
-    return list(dict.fromkeys(found))
+    return _without_consequences(list(dict.fromkeys(found)))
+
+
+def _without_consequences(found: list[Finding]) -> list[Finding]:
+    """A misspelt key is one fault, not also a missing one."""
+    meant = {(finding.path[:-1], finding.hint) for finding in found if finding.at_key}
+    return [
+        finding
+        for finding in found
+        if not (missing := _MISSING.fullmatch(finding.message))
+        or (finding.path, f"did you mean `{missing[1]}`?") not in meant
+    ]
 
 
 @cache
@@ -43,6 +55,8 @@ def _of_error(error: Complaint) -> Iterator[Finding]:
         yield from _of_unknown_keys(path, error)
     elif error.validator == "required":
         yield from _of_missing_keys(path, error)
+    elif "propertyNames" in error.absolute_schema_path:
+        yield Finding((*path, error.instance), *_phrase(path, error), at_key=True)
     else:
         yield Finding(path, *_phrase(path, error))
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from portbroker.config.options import Options
 from portbroker.config.titles import title_of
-from portbroker.config.values import without_control_characters
+from portbroker.config.values import fit_for_header, header_name, plain_ascii, without_control_characters
 
 DialectName = Literal["anthropic.messages", "openai.chat", "openai.responses"]
 Tier = Literal["big", "medium", "small"]
@@ -56,8 +56,9 @@ Seconds = Annotated[
     Field(gt=0, le=86400),
     BeforeValidator(seconds, json_schema_input_type=_PlainSeconds | _DurationText),
 ]
-Name = Annotated[str, Field(min_length=1)]
-HeaderValue = Annotated[str, AfterValidator(without_control_characters)]
+Name = Annotated[str, Field(min_length=1), AfterValidator(without_control_characters)]
+HeaderName = Annotated[str, AfterValidator(header_name)]
+HeaderValue = Annotated[str, AfterValidator(fit_for_header)]
 Url = Annotated[
     str,
     Field(
@@ -109,8 +110,16 @@ Expectation = Annotated[
 
 
 def _secret(value: SecretStr) -> SecretStr:
-    without_control_characters(value.get_secret_value())
+    plain_ascii(without_control_characters(value.get_secret_value()))
     return value
+
+
+def _base(url: str) -> str:
+    """The URL itself; raises ValueError for one that already ends in what a dialect adds."""
+    for ending in ("/chat/completions", "/messages", "/responses"):
+        if url.rstrip("/").endswith(ending):
+            raise ValueError(f"must end before {ending}, which is added by itself")
+    return url
 
 
 Secret = Annotated[
@@ -195,7 +204,7 @@ class HeaderRules(Section):
 
     model_config = ConfigDict(title="Header rules")
 
-    set: dict[str, HeaderValue] = Field({}, examples=[{"x-title": "PortBroker"}])
+    set: dict[HeaderName, HeaderValue] = Field({}, examples=[{"x-title": "PortBroker"}])
     """Headers to send, by name. `${model}`, `${base}` and `${key}` stand for what they say."""
     drop: tuple[str, ...] = Field((), examples=[["anthropic-beta"]])
     """Headers to leave out."""
@@ -264,7 +273,9 @@ class ProviderConfig(Section):
     """What this provider is called in rules, headers and logs. Clients may ask for `Name/model`."""
     provider_type: ProviderType = Field("custom", examples=["openai", "anthropic", "ollama"])
     """The preset that knows the vendor: base URL, dialect, how the key is sent, field maps. `custom` knows nothing."""
-    base_url: Url | None = Field(None, examples=["https://api.openai.com/v1", "http://localhost:11434/v1"])
+    base_url: Annotated[Url, AfterValidator(_base)] | None = Field(
+        None, examples=["https://api.openai.com/v1", "http://localhost:11434/v1"]
+    )
     """Where the provider's API begins. The preset's own when left out."""
     api_key: Secret | None = Field(None, examples=["{{ env.OPENAI_API_KEY }}", "{{ secret.openai }}"])
     """The credential, best as a template. A provider whose variable is not set is inactive, and says so."""
@@ -280,7 +291,7 @@ class ProviderConfig(Section):
     """Whether calls may go here."""
     priority: Int = Field(100, ge=0, le=1_000_000, examples=[1, 10])
     """Providers are tried in this order, the lowest number first."""
-    headers: dict[str, HeaderValue] = Field({}, repr=False, examples=[{"x-title": "my gateway"}])
+    headers: dict[HeaderName, HeaderValue] = Field({}, repr=False, examples=[{"x-title": "my gateway"}])
     """Headers to send with every request, beside the preset's."""
     timeout: Annotated[
         TimeoutConfig, BeforeValidator(_timeout, json_schema_input_type=_PlainSeconds | _DurationText | TimeoutConfig)

@@ -146,10 +146,10 @@ def of_pydantic(path: Path, detail: ErrorDetails) -> Finding:
     """What pydantic found, for what the schema cannot know: our own checks, and what templates gave."""
     context = detail.get("ctx", {})
     if detail["type"] == "value_error":
-        return Finding(path, str(context["error"]))
+        return Finding(path, str(context["error"]), at_key=detail["loc"][-1] == "[key]")
     if detail["type"] in _PYDANTIC:
         words, limit = _PYDANTIC[detail["type"]]
         return Finding(path, bound(path, words, context[limit], detail["input"]))
     kinds = {"int": "integer", "bool": "boolean", "float": "number", "string": "string", "tuple": "array"}
-    kind = kinds.get(detail["type"].split("_")[0])
+    kind = kinds.get(detail["type"].removesuffix("_type"))
     return Finding(path, *(must_be([kind], detail["input"]) if kind else ("is not what is expected here", "")))

@@ -13,6 +13,8 @@ _WORDS = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OWN_HEADERS = frozenset(("host", "content-length", "transfer-encoding", "connection"))
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 LONGEST_NUMBER = 64
@@ -51,6 +53,29 @@ def _number(text: str) -> Any:
     if not isfinite(value := float(text)):
         raise ValueError("is too large a number")
     return value
+
+
+def fit_for_header(text: str) -> str:
+    """The text itself; raises ValueError when no header may carry it."""
+    if not without_control_characters(text).isascii() and max(text) > "\xff":
+        raise ValueError("holds a character that no header can carry")
+    return text
+
+
+def header_name(text: str) -> str:
+    """The text itself; raises ValueError when it is no name of a header, or of one that is not for the user to set."""
+    if not _HEADER_NAME.fullmatch(text):
+        raise ValueError("is not the name of a header: letters, digits and - only")
+    if text.lower() in _OWN_HEADERS:
+        raise ValueError("is a header that is written for each request, not set")
+    return text
+
+
+def plain_ascii(text: str) -> str:
+    """The text itself; raises ValueError for curly quotes, dashes and the like that come along with a copied key."""
+    if not text.isascii():
+        raise ValueError("holds a character that is not plain ASCII; copy it from a plain text")
+    return text
 
 
 def without_control_characters(text: str) -> str:

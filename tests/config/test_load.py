@@ -246,8 +246,9 @@ def test_a_line_of_dotenv_that_cannot_be_read_is_an_error_with_its_line(tmp_path
 
 
 def test_a_variable_cannot_add_to_the_document() -> None:
-    file = loaded("providers:\n  - {name: A, base_url: 'http://a', small_model: '{{ env.M }}'}\n", M="m\npriority: 1")
-    assert file.config.providers[0].small_model == "m\npriority: 1"
+    value = "m', priority: 1, on_loss: 'error"
+    file = loaded("providers:\n  - {name: A, base_url: 'http://a', small_model: '{{ env.M }}'}\n", M=value)
+    assert file.config.providers[0].small_model == value
     assert file.config.providers[0].priority == 100
 
 
