@@ -20,6 +20,7 @@ from portbroker.dialects import Dialect
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.failure import worst
 from portbroker.headers import answer_headers
+from portbroker.rate_limits import without_rate_limits
 from portbroker.relay import Relay
 from portbroker.snapshot import Route, Snapshot, Target
 from portbroker.translate import is_anthropic_passthrough, prepare, upstream_headers
@@ -137,6 +138,8 @@ class Gateway:
                 return await self._open(target, asking, exchange), target
             except GatewayError as error:
                 record.outcome, record.status, record.message = error.kind, error.status, str(error)
+                if len(targets) > 1:  # of several accounts, the limits of one say nothing
+                    error.headers = without_rate_limits(error.headers)
                 failures.append(error)
                 if isinstance(error, ProviderError) and not error.retryable:
                     break

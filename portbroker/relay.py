@@ -111,8 +111,15 @@ class Relay:
                 self._write(out)
         else:
             self._hold(out)
+        self._raise_fault()
         if reading.decoder.finished:
             self._finish()
+
+    def _raise_fault(self) -> None:
+        """Raises what went wrong with the stream, unless the client has read of it already."""
+        answering = self.answering
+        if answering.fault is not None and not answering.told:
+            raise answering.fault
 
     def _keep(self, data: bytes) -> None:
         self._body += data
@@ -142,6 +149,12 @@ class Relay:
             raise self._error_response()
         if self._streaming:
             out = self.answering.end()
+            if self._reply is not None and out:
+                self._write(out)
+            else:
+                self._hold(out)
+            out = b""
+            self._raise_fault()
             self._refuse_silence()
         else:
             body = bytes(self._body)
@@ -168,7 +181,7 @@ class Relay:
 
     def _finish(self, out: bytes = b"") -> None:
         self._ended = True
-        self.error = self.answering.reading.fault
+        self.error = self.answering.fault
         if self._reply is not None:
             self._reply.finish(out)
         else:

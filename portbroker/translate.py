@@ -1,8 +1,7 @@
 """One attempt as bytes: the body that goes to a target, and what turns the target's answer into the client's.
 
 Two ways, one interface (`Answering`): `Translating` goes through the canonical form, `Passing` relays bytes of the same
-dialect and reads a copy. The one rule: no I/O and no clock; `feed` and `end` raise `ProviderError` when what the
-provider says is not an answer.
+dialect and reads a copy. The one rule: no I/O and no clock; of a stream, what was good is never lost with what was not.
 """
 
 from collections.abc import Mapping
@@ -40,14 +39,13 @@ class Asked:
 class Reading:
     """A provider's answer as canonical events, seen through its field map.
 
-    `events` counts what the provider really said, comments aside; `fault` is an error that came too late to be hidden;
-    `reported` says that a whole answer came with the provider's own usage.
+    `events` counts what the provider really said, comments aside; `reported` says that a whole answer came with the
+    provider's own usage.
     """
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self.events = 0
-        self.fault: ProviderError | None = None
         self.parser = SSEParser()
         self.decoder = asked.target.dialect.stream_decoder(asked.context, asked.report)
         self.reported = False
@@ -113,10 +111,16 @@ class Reading:
 
 
 class Answering(Protocol):
-    """An answer on its way. `content` turns true when the client has something to see."""
+    """An answer on its way. `content` turns true when the client has something to see.
+
+    `fault` is what ended a stream before its time, and `told` says that the client has read of it in the provider's own
+    words. `whole` and `unstreamed` raise `ProviderError` instead, for with them nothing has gone out.
+    """
 
     reading: Reading
     content: bool
+    fault: ProviderError | None
+    told: bool
 
     def whole(self, body: bytes) -> bytes:
         """A complete answer as the client's body."""
@@ -138,6 +142,8 @@ class _Telling:
     def __init__(self, asked: Asked) -> None:
         self.reading = Reading(asked)
         self.content = False
+        self.fault: ProviderError | None = None
+        self.told = False
         self.encoder: StreamEncoder = asked.call.dialect.stream_encoder(asked.context, asked.report)
 
     def unstreamed(self, body: bytes) -> bytes:
@@ -161,8 +167,11 @@ class Translating(_Telling):
     def feed(self, data: bytes) -> bytes:
         out: list[bytes] = []
         reading = self.reading
-        for _, payload in reading.split(data):
-            self._encode(reading.read(payload), out)
+        try:
+            for _, payload in reading.split(data):
+                self._encode(reading.read(payload), out)
+        except ProviderError as error:
+            self.fault = error
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _encode(self, events: list[Event], out: list[bytes]) -> None:
@@ -173,9 +182,12 @@ class Translating(_Telling):
 
     def end(self) -> bytes:
         out: list[bytes] = []
-        for _, payload in self.reading.parser.finish():
-            self._encode(self.reading.read(payload), out)
-        self._encode(self.reading.decoder.finish(), out)
+        try:
+            for _, payload in self.reading.parser.finish():
+                self._encode(self.reading.read(payload), out)
+            self._encode(self.reading.decoder.finish(), out)
+        except ProviderError as error:
+            self.fault = error
         return b"".join(out)
 
 
@@ -194,33 +206,41 @@ class Passing(_Telling):
         return body
 
     def feed(self, data: bytes) -> bytes:
-        kept: list[bytes] = []
-        for name, payload in self.reading.split(data):
+        try:
+            read = self.reading.split(data)
+        except ProviderError as error:
+            self.fault = error
+            return b""
+        return self._look_at(read, data)
+
+    def _look_at(self, read: list[tuple[str | None, bytes]], data: bytes) -> bytes:
+        """What goes on of `data`, after a look at a copy of the events in it."""
+        for _, payload in read:
             self._look(payload)
-            if self._swallow and not _is_usage_chunk(payload):
-                kept.append(_framed(name, payload))
-        return b"".join(kept) if self._swallow else data
+        if not self._swallow:
+            return data
+        return b"".join([_framed(name, payload) for name, payload in read if not _is_usage_chunk(payload)])
 
     def _look(self, payload: bytes) -> None:
-        """Read a copy of one event; once content has gone out, an error event is the client's to read."""
+        """Read a copy of one event. Once content has gone out, an error event is the client's to read."""
+        if self.fault is not None:
+            return
         try:
             events = self.reading.read(payload)
         except ProviderError as error:
-            if not self.content:
-                raise
-            self.reading.fault = error
+            self.fault, self.told = error, self.content
             return
         if not self.content:
             self.content = any(event["type"] == "content_block_start" for event in events)
 
     def end(self) -> bytes:
-        rest = self.reading.parser.finish()
-        for _, payload in rest:
-            self._look(payload)
-        if not self.reading.fault:
-            self.reading.decoder.finish()
-        kept = [_framed(name, payload) for name, payload in rest if not _is_usage_chunk(payload)]
-        return b"".join(kept) if self._swallow else b""
+        rest = self._look_at(self.reading.parser.finish(), b"")
+        if self.fault is None:
+            try:
+                self.reading.decoder.finish()
+            except ProviderError as error:
+                self.fault = error
+        return rest
 
 
 def _framed(name: str | None, payload: bytes) -> bytes:
@@ -260,7 +280,9 @@ def prepare(call: Call, target: Target, *, strict: bool, request_id: str, create
     report = Report()
     for adaptation in read:
         report.add(adaptation.code, adaptation.path)
-    body, context = _translate(call, replace(conversation, model=target.model), target, rules, report)
+    answer = replace(conversation.answer, created=created, estimate=call.estimate, origin=target.origin_hash)
+    conversation = replace(conversation, model=target.model, answer=answer)
+    body, context = _translate(conversation, target, rules, report)
     if strict and (lost := report.lossy()):
         raise CallError(
             f"{target.provider.name} cannot take this call whole, and loss is refused: "
@@ -268,14 +290,11 @@ def prepare(call: Call, target: Target, *, strict: bool, request_id: str, create
             param=lost[0].path,
             code="translation_loss",
         )
-    context.created = created
-    context.estimate = call.estimate
-    context.origin = target.origin_hash
     return orjson.dumps(body), Translating(Asked(call, target, rules, context, report, request_id))
 
 
 def _translate(
-    call: Call, conversation: Conversation, target: Target, rules: RuleContext, report: Report
+    conversation: Conversation, target: Target, rules: RuleContext, report: Report
 ) -> tuple[Json, AnswerContext]:
     fieldmap = target.fieldmap
 

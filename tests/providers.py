@@ -116,14 +116,13 @@ def events(*bodies: Json) -> bytes:
 def chat_answer(text: str = "Hi there", **message: Any) -> Json:
     """A whole Chat Completions answer."""
     reason = "tool_calls" if message.get("tool_calls") else "stop"
+    choice = {"index": 0, "message": {"role": "assistant", "content": text, **message}, "finish_reason": reason}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1,
         "model": "upstream-model",
-        "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": text, **message}, "finish_reason": reason}
-        ],
+        "choices": [choice],
         "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
     }
 

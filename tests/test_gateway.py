@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,14 +12,14 @@ import aiohttp
 import pytest
 
 from portbroker.app import running
-from portbroker.config.load import load_text
 from portbroker.compile import compile_snapshot
+from portbroker.config.load import load_text
 from tests.providers import (
     FakeProvider,
     Json,
+    answers,
     anthropic_answer,
     anthropic_stream,
-    answers,
     chat_answer,
     chat_chunk,
     chat_stream,
@@ -41,7 +42,7 @@ class Client:
 
     async def post(self, path: str, body: Any, **headers: str) -> tuple[aiohttp.ClientResponse, bytes]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self.session.post(self.url + path, data=data, headers=headers) as response:
+        async with self.session.post(self.url + path, data=io.BytesIO(data), headers=headers) as response:
             return response, await response.read()
 
     async def ask(self, **more: Any) -> tuple[aiohttp.ClientResponse, Json]:

@@ -83,16 +83,17 @@ def _call(client: Dialect) -> Call:
 def relay(answer: Answering, reads: Iterable[bytes], *, dropped: bool) -> bytes:
     """All that a client is sent for these reads; `dropped` says that they ended in a transport error."""
     out: list[bytes] = []
-    decoder = answer.reading.decoder
-    try:
-        for read in reads:
-            out.append(answer.feed(read))
-        if dropped and not decoder.finishing:
-            out.append(answer.fail(ProviderError("the connection to the provider was lost")))
+    for read in reads:
+        out.append(answer.feed(read))
+        if answer.fault is not None:
+            break
+    else:
+        if dropped and not answer.reading.decoder.finishing:
+            answer.fault = ProviderError("the connection to the provider was lost")
         else:
             out.append(answer.end())
-    except GatewayError as error:
-        out.append(answer.fail(error))
+    if answer.fault is not None and not answer.told:
+        out.append(answer.fail(answer.fault))
     return b"".join(out)
 
 
