@@ -53,11 +53,11 @@ class HttpAttempt:
             self.connection.transport.pause_reading()
 
     def resume(self) -> None:
-        if self.paused and self.connection is not None:
+        was_paused, self.paused = self.paused, False
+        if was_paused and self.connection is not None:
             self._last = self._clock()  # the wait was for the client, not for the provider
             self.connection.watch(self.due())
             self.connection.transport.resume_reading()
-        self.paused = False
 
     def progress(self) -> None:
         self._last = self._clock()

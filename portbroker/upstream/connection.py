@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._head_ready = False
         self._interim = False
         self._complete = False
+        self._fields.clear()
         self._surplus = False
         self._reusable = False
         self._until_eof = False
@@ -147,11 +148,12 @@ class Connection(asyncio.Protocol):
         if self._complete:
             return
         self._status = self._parser.get_status_code()
-        if self._status < 200:
+        if 100 <= self._status < 200:
             self._interim = True
             self._fields.clear()
         else:
             self._head_ready = True
+            self._head, self._fields = self._fields, []  # fields from here on are trailers
             self._reusable = self._parser.should_keep_alive()  # true only here: the parser forgets it at the end
 
     def on_message_complete(self) -> None:
@@ -168,6 +170,8 @@ class Connection(asyncio.Protocol):
             raise WireFault(f"sent an answer larger than {self._limits.body_bytes} bytes")
         if self._head_ready:
             self._head_ready = False
+            if not 200 <= self._status <= 599:
+                raise WireFault(f"sent an answer that is not HTTP (status {self._status})")
             attempt.answered(self, self._status, self._headers())
         if self._pieces:
             self._barren = 0
@@ -194,7 +198,7 @@ class Connection(asyncio.Protocol):
 
     def _headers(self) -> dict[str, str]:
         """The fields of the head by name; sets what they say about the body."""
-        fields = self._fields
+        fields = self._head
         if len(fields) > self._limits.headers:
             raise WireFault(f"sent more than {self._limits.headers} headers")
         if self._received > self._limits.head_bytes and sum(map(_size, fields)) > self._limits.head_bytes:
@@ -204,7 +208,6 @@ class Connection(asyncio.Protocol):
             name = _name(field)
             text = value.decode("latin-1").strip()
             headers[name] = f"{headers[name]}, {text}" if name in headers else text
-        fields.clear()
         if headers.get("transfer-encoding", "chunked").lower() != "chunked":
             raise WireFault("answered in a transfer-encoding that is not known here")
         if not self._reusable:
