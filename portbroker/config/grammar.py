@@ -39,6 +39,16 @@ def _switch(description: str) -> Schema:
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _NUMBER: Schema = {"type": "number"}
+_BOUND: Schema = {
+    "anyOf": [
+        _NUMBER,
+        {
+            "type": "string",
+            "pattern": r"^ctx\.options\.",
+            "patternErrorMessage": "must be a number, or the name of an option such as ctx.options.stop_max",
+        },
+    ]
+}
 _TEXTS: Schema = {"type": "array", "items": {"type": "string", "minLength": 1}}
 _KEEP = _switch("Leave `to` alone where there is something already.")
 
@@ -68,7 +78,7 @@ OPERATIONS: dict[str, Schema] = {
     "clamp": _record(
         "Clamp", "Keep a number within bounds.", ("path",),
         path=_path("The number.", "temperature"),
-        min={**_NUMBER, "description": "The least."}, max={**_NUMBER, "description": "The most."},
+        min={**_BOUND, "description": "The least."}, max={**_BOUND, "description": "The most."},
     ),
     "map": _record(
         "Map", "Replace some values by others.", ("path", "values"),
@@ -80,7 +90,7 @@ OPERATIONS: dict[str, Schema] = {
     ),
     "limit": _record(
         "Limit", "Cut a list or a text to a length.", ("path", "max"),
-        path=_path("The list or text.", "stop"), max={**_COUNT, "description": "Items, or characters, that stay."},
+        path=_path("The list or text.", "stop"), max={**_BOUND, "description": "Items, or characters, that stay."},
     ),
     "hash": _record(
         "Hash", "Replace a text by its SHA-256, in hexadecimal digits.", ("path",),

@@ -15,10 +15,11 @@ from jsonschema import Draft202012Validator
 from portbroker.config import check, phrases
 from portbroker.config.document import parse
 from portbroker.config.explain import explain
-from portbroker.config.grammar import OPERATIONS
+from portbroker.config.grammar import FUNCTIONS, OPERATIONS
 from portbroker.config.model import Config, ProviderConfig
 from portbroker.config.place import Finding
 from portbroker.config.schema import schema, schema_text
+from portbroker.fieldmap import functions, operations
 
 ROOT = Path(__file__).parent.parent.parent
 SCHEMA = schema()
@@ -153,3 +154,30 @@ def test_a_fault_is_told_once() -> None:
     _, findings = check.build({"providers": [{"name": "A", "headers": [], "timeout": [], "translation": 5}]})
     assert len(findings) == len({finding.path for finding in findings}) == 3
     assert all(isinstance(finding, Finding) for finding in findings)
+
+
+# The grammar is that of the engine and of the presets.
+
+PRESETS = ROOT / "portbroker" / "presets"
+
+
+def test_an_editor_knows_what_the_engine_knows() -> None:
+    assert set(OPERATIONS) == set(operations.OPERATIONS)
+    assert set(FUNCTIONS) == set(functions.FUNCTIONS)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in sorted(PRESETS.rglob("*.yaml")) if path.stem != "index"], ids=lambda path: path.stem
+)
+def test_the_presets_are_in_the_users_grammar(path: Path) -> None:
+    parsed = parse(path.read_text(encoding="utf-8"))
+    assert parsed.faults == ()
+    data = {key: parsed.data[key] for key in ("translations", "catalog") if key in parsed.data}
+    data.setdefault("translations", {})["params"] = {"params": parsed.data.get("params", [])}
+    _, findings = check.build(data, thorough=True)
+    assert findings == []
+
+
+def test_there_is_a_provider_type_for_every_preset() -> None:
+    files = {path.stem for path in PRESETS.glob("*.yaml")} - {"catalog", "index"}
+    assert files == set(SCHEMA["$defs"]["ProviderConfig"]["properties"]["provider_type"]["enum"])
