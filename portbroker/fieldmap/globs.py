@@ -19,8 +19,10 @@ def _expression(glob: str) -> str:
 
 
 def compile_glob(globs: str | Iterable[str]) -> Callable[[str], bool]:
-    """A test for one glob, or for any of several."""
+    """A test for one glob, or for any of several; without any, nothing passes."""
     expressions = [_expression(glob) for glob in ([globs] if isinstance(globs, str) else globs)]
+    if not expressions:
+        return lambda _: False
     match = re.compile("|".join(f"(?:{e})" for e in expressions), re.DOTALL).fullmatch
     return lambda text: match(text) is not None
 

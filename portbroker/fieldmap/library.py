@@ -22,6 +22,7 @@ from portbroker.fieldmap.presets import builtin_names, read_preset
 from portbroker.fieldmap.problems import Place, RuleProblem, refuse
 
 MAX_RULES: Final = 500
+MAX_TRANSLATIONS: Final = 200
 
 _NAME = re.compile(r"[a-z0-9_-]+")
 
@@ -68,6 +69,7 @@ class Library:
             compile_entry(glob, entry, at / "catalog" / glob) for glob, entry in catalog.items()
         ]
         self._check_names(at / "translations")
+        refuse(problems)
         for name, fragment in self.user.items():
             self.check_lineage(fragment, at / "translations" / name)
         refuse(problems)
@@ -86,19 +88,24 @@ class Library:
 
     def lineage(self, fragment: Fragment) -> list[Fragment]:
         """A translation after all that it extends, depth first, each once; later ones win."""
-        line: list[Fragment] = []
-        self._follow(fragment, (), line)
-        return line
+        line: dict[int, Fragment] = {}
+        self._follow(fragment, set(), line)
+        return list(line.values())
 
-    def _follow(self, fragment: Fragment, trail: tuple[Fragment, ...], line: list[Fragment]) -> None:
-        for name in fragment.extends:
-            base = self.find(name, fragment)
-            if base is not None and base not in trail and base is not fragment:
-                self._follow(base, (*trail, fragment), line)
-        if not any(fragment is known for known in line):
-            line.append(fragment)
+    def _follow(self, fragment: Fragment, seen: set[int], line: dict[int, Fragment]) -> None:
+        seen.add(id(fragment))
+        for base in self._bases(fragment):
+            if id(base) not in seen:
+                self._follow(base, seen, line)
+        line[id(fragment)] = fragment
+
+    def _bases(self, fragment: Fragment) -> list[Fragment]:
+        found = (self.find(name, fragment) for name in fragment.extends)
+        return [base for base in found if base is not None]
 
     def _check_names(self, at: Place) -> None:
+        if len(self.user) > MAX_TRANSLATIONS:
+            at.fault(f"{len(self.user)} translations are more than the {MAX_TRANSLATIONS} that a file may have")
         for name in self.user:
             if _NAME.fullmatch(name) is None:
                 (at / name).fault("a translation's name is made of a-z, 0-9, _ and -")
@@ -114,19 +121,20 @@ class Library:
         for number, name in enumerate(fragment.extends):
             if self.find(name, fragment) is None:
                 (at / "extends" / number).unknown("translation", name, self.names())
-        if (cycle := self._cycle(fragment, ())) is not None:
-            (at / "extends").fault(f"goes round in a circle: {' -> '.join(cycle)}")
+        if cycle := self._way(fragment, fragment, set()):
+            (at / "extends").fault(f"goes round in a circle: {' -> '.join([*cycle, fragment.name])}")
         if len(at.problems) == before and fragment.extends:
             self._check_disabled(fragment, at)
 
-    def _cycle(self, fragment: Fragment, trail: tuple[Fragment, ...]) -> list[str] | None:
-        if any(fragment is seen for seen in trail):
-            return [seen.name for seen in (*trail, fragment)] if fragment is trail[0] else None
-        for name in fragment.extends:
-            base = self.find(name, fragment)
-            if base is not None and (cycle := self._cycle(base, (*trail, fragment))) is not None:
-                return cycle
-        return None
+    def _way(self, start: Fragment, end: Fragment, seen: set[int]) -> list[str]:
+        """The names on a way from one translation through what it extends to another; none when there is no way."""
+        seen.add(id(start))
+        for base in self._bases(start):
+            if base is end:
+                return [start.name]
+            if id(base) not in seen and (way := self._way(base, end, seen)):
+                return [start.name, *way]
+        return []
 
     def _check_disabled(self, fragment: Fragment, at: Place) -> None:
         inherited = self.lineage(fragment)[:-1]

@@ -25,7 +25,7 @@ def library() -> Library:
 
 def field_map(base_url: str, model: str, provider_type: str = "custom", translation: str | None = None) -> FieldMap:
     given = {"name": "P", "base_url": base_url, "provider_type": provider_type, "translation": translation}
-    return ProviderMaps(library(), ProviderConfig.model_validate(given), (model,)).resolve(model)
+    return ProviderMaps(library(), ProviderConfig.model_validate(given)).resolve(model)
 
 
 def request(chosen: FieldMap, body: Json) -> tuple[Json, list[str]]:

@@ -126,6 +126,15 @@ def test_rules_of_a_provider_that_extend_something_lie_over_that() -> None:
     assert ids(field_map) == ["mis-seed", "mis-limit", "mis-extra", "mis-unknown", "mine"]
 
 
+def test_a_dialect_that_is_not_served_is_a_fault_for_the_models_that_need_it() -> None:
+    translations = {"next": {"match": {"model": "gpt-6*"}, "dialect": "openai.responses"}}
+    assert maps(translations=translations, models=("gpt-5",)).resolve("gpt-5").dialect == "openai.chat"
+    assert problems(translations=translations, models=("gpt-6",)) == [
+        ": the translation next speaks openai.responses to 'gpt-6', which providers are not called in yet known: "
+        "anthropic.messages, openai.chat"
+    ]
+
+
 # Merging
 
 
@@ -148,6 +157,12 @@ def test_extends_goes_depth_first_and_each_base_counts_once() -> None:
     assert field_map.names == ("base", "left", "right", "both")
     assert (field_map.options.stop_max, field_map.options.top_k) == (2, True)
     assert [rule["drop"] for rule in field_map.sources["request"]] == ["left"]
+
+
+def test_many_bases_of_bases_are_followed_once_each() -> None:
+    names = [f"t{number}" for number in range(60)]
+    translations = {name: {"extends": names[max(0, at - 2) : at]} for at, name in enumerate(names)}
+    assert maps({"translation": "t59"}, translations).resolve("m").names == tuple(names)
 
 
 def test_a_translation_may_take_a_presets_name_and_extend_it() -> None:
@@ -271,6 +286,13 @@ def test_more_rules_than_a_file_may_have_are_refused() -> None:
     rules = [{"drop": f"x{number}"} for number in range(501)]
     assert problems(translations={"a": {"request": rules}}) == [
         "translations: 501 rules are more than the 500 that a file may have "
+    ]
+
+
+def test_a_chain_of_translations_without_end_is_refused() -> None:
+    chain: Json = {"t0": {}} | {f"t{n}": {"extends": [f"t{n - 1}"]} for n in range(1, 3000)}
+    assert problems(translations=chain) == [
+        "translations: 3000 translations are more than the 200 that a file may have "
     ]
 
 
