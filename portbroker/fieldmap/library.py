@@ -69,9 +69,10 @@ class Library:
             compile_entry(glob, entry, at / "catalog" / glob) for glob, entry in catalog.items()
         ]
         self._check_names(at / "translations")
-        refuse(problems)
-        for name, fragment in self.user.items():
-            self.check_lineage(fragment, at / "translations" / name)
+        _check_twins(translations, at / "translations")
+        if len(self.user) <= MAX_TRANSLATIONS:
+            for name, fragment in self.user.items():
+                self.check_lineage(fragment, at / "translations" / name)
         refuse(problems)
 
     def find(self, name: str, by: Fragment | None = None) -> Fragment | None:
@@ -154,6 +155,17 @@ class Library:
         for entry in found:
             facts = _over(facts, entry.facts)
         return facts, [entry.fragment for entry in found]
+
+
+def _check_twins(translations: Mapping[str, TranslationConfig], at: Place) -> None:
+    """Record translations that match exactly the same."""
+    seen: dict[str, str] = {}
+    for name, config in translations.items():
+        if config.match is None:
+            continue
+        twin = seen.setdefault(config.match.model_dump_json(), name)
+        if twin != name:
+            (at / name / "match").fault(f"matches exactly what {twin} matches: nothing says which is meant")
 
 
 def _check_ids(rules: Iterable[object], known: set[str | None], at: Place) -> None:

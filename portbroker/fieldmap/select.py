@@ -12,7 +12,7 @@ from portbroker.fieldmap.effective import FieldMap, Where, build
 from portbroker.fieldmap.fragments import Fragment, compile_fragment, location
 from portbroker.fieldmap.library import Library, builtin_fragments
 from portbroker.fieldmap.presets import preset_names, provider_defaults, vendor_at
-from portbroker.fieldmap.problems import Place, RuleProblem, RulesError, refuse
+from portbroker.fieldmap.problems import Place, RuleProblem, refuse
 
 _GENERIC = frozenset({"custom", "openai"})  # types that people write for whatever speaks like OpenAI
 
@@ -113,21 +113,4 @@ class ProviderMaps:
 
 def compile_library(translations: Mapping[str, TranslationConfig], catalog: Mapping[str, CatalogEntry]) -> Library:
     """The user's translations and catalog over ours; raises `RulesError`, its places counted from the file's root."""
-    library = Library(translations, catalog)
-    problems: list[RuleProblem] = []
-    _check_twins(library, translations, Place(problems, ("translations",)))
-    if problems:
-        raise RulesError(problems)
-    return library
-
-
-def _check_twins(library: Library, translations: Mapping[str, TranslationConfig], at: Place) -> None:
-    """Record translations of the user that match exactly the same."""
-    seen: dict[str, str] = {}
-    for name in library.user:
-        match = translations[name].match
-        if match is None:
-            continue
-        twin = seen.setdefault(match.model_dump_json(), name)
-        if twin != name:
-            (at / name / "match").fault(f"matches exactly what {twin} matches: nothing says which is meant")
+    return Library(translations, catalog)

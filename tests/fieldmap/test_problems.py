@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from portbroker.config import grammar
+from portbroker.fieldmap.functions import FUNCTIONS
+from portbroker.fieldmap.operations import OPERATIONS
 from portbroker.fieldmap.problems import RulesError
 from portbroker.fieldmap.rules import compile_rules
 
@@ -101,3 +104,10 @@ def test_all_mistakes_are_found_at_once() -> None:
         compile_rules([{"dorp": "x"}, OK, {"drop": "["}, {"id": "a", "drop": "x"}, {"id": "a", "drop": "y"}], "stream")
     assert [problem.path for problem in caught.value.problems] == ["stream[0].dorp", "stream[2].drop", "stream[4].id"]
     assert caught.value.problems[0].where == ("stream", 0, "dorp")
+
+
+def test_the_schema_of_the_file_knows_the_same_words() -> None:
+    assert set(grammar.OPERATIONS) == set(OPERATIONS)
+    assert set(grammar.FUNCTIONS) == set(FUNCTIONS)
+    for kind in grammar.TYPES:
+        assert compile_rules([{"when": {"a": {"type": kind}}, "drop": "x"}])

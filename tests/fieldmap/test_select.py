@@ -289,6 +289,22 @@ def test_more_rules_than_a_file_may_have_are_refused() -> None:
     ]
 
 
+def test_all_mistakes_of_a_file_are_found_at_once() -> None:
+    translations = {
+        "one": {"match": {"model": "x"}, "extends": ["grok"], "request": [{"dorp": "x"}], "options": {"topk": True}},
+        "two": {"match": {"model": "x"}, "errors": [{"when": {"a[": 1}}]},
+    }
+    found = problems(translations=translations, catalog={"m": {"request": [{"drop": "["}]}})
+    assert [problem.split(": ")[0] for problem in found] == [
+        "translations.one.options.topk",
+        "translations.one.request[0].dorp",
+        "translations.two.errors[0].when.a[",
+        "catalog.m.request[0].drop",
+        "translations.two.match",
+        "translations.one.extends[0]",
+    ]
+
+
 def test_a_chain_of_translations_without_end_is_refused() -> None:
     chain: Json = {"t0": {}} | {f"t{n}": {"extends": [f"t{n - 1}"]} for n in range(1, 3000)}
     assert problems(translations=chain) == [
