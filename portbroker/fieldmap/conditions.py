@@ -25,6 +25,7 @@ CLIENTS = ("anthropic.messages", "openai.chat", "openai.responses")
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda v: isinstance(v, str),
     "number": is_number,
+    "integer": lambda v: is_number(v) and (isinstance(v, int) or v.is_integer()),
     "boolean": lambda v: isinstance(v, bool),
     "object": lambda v: isinstance(v, dict),
     "array": lambda v: isinstance(v, list),
@@ -282,8 +283,8 @@ def _wrong_type(condition: Json) -> bool:
     wanted = condition.get("type")
     fits = {
         "glob": ("string",),
-        "gt": ("number",),
-        "lt": ("number",),
+        "gt": ("number", "integer"),
+        "lt": ("number", "integer"),
         "longer_than": ("string", "array"),
     }
     return wanted is not None and any(name in condition and wanted not in types for name, types in fits.items())

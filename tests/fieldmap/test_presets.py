@@ -127,6 +127,7 @@ NEW_CLAUDE = {"thinking": "effort", "no_sampling": True, "no_prefill": True, "on
         ("minimax", "MiniMax-M2", {"think_tags": True}),
         ("xai", "grok-4-fast", {"stop_max": 0, "reasoning": "none"}),
         ("xai", "grok-3-mini", {"stop_max": 0, "reasoning": "effort", "efforts": ("low", "high")}),
+        ("xai", "grok-4.3", {"stop_max": 0, "reasoning": "effort", "efforts": ("none", "low", "medium", "high")}),
         ("xai", "grok-2", {"stop_max": 4}),
         ("together", "meta-llama/Llama-4", {"top_k": True}),
         ("fireworks", "accounts/fireworks/models/x", {"top_k": True}),
