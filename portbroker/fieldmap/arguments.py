@@ -9,9 +9,11 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from portbroker.fieldmap.conditions import CONTEXT, Known
-from portbroker.fieldmap.paths import MISSING, Path, PathError, compile_path
+from portbroker.fieldmap.conditions import Known
+from portbroker.fieldmap.names import CONTEXT
+from portbroker.fieldmap.paths import Path, compile_path
 from portbroker.fieldmap.problems import Place, is_number
+from portbroker.fieldmap.segments import MISSING, PathError
 
 Number: TypeAlias = Callable[[Known], int | float | None]
 """A number of a rule: written down, or the value of an option once options are known."""

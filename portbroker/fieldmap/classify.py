@@ -11,8 +11,10 @@ from portbroker.config.model import ErrorRule
 from portbroker.errors import KINDS, Kind
 from portbroker.fieldmap import RuleContext
 from portbroker.fieldmap.arguments import Text, template
-from portbroker.fieldmap.conditions import ALWAYS, ERRORS, Known, Test, When, compile_when
+from portbroker.fieldmap.conditions import ALWAYS, Known, Test, When
+from portbroker.fieldmap.names import ERRORS
 from portbroker.fieldmap.problems import Place
+from portbroker.fieldmap.when import compile_when
 
 Verdict: TypeAlias = tuple[Kind, str | None]
 """The class of an error and what is to be said of it; None leaves the provider's own words."""

@@ -1,70 +1,20 @@
-"""Conditions: `when` compiled to a test of one document, folded to a constant where what it asks is already known.
+"""Conditions as they run: tests of one document, folded to a constant where what they ask is already known.
 
-The one rule: a condition that can never hold is a mistake and is found here, not a rule that quietly does nothing.
+The one rule: a condition cannot fail; what is not there or of another type does not pass.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args, get_origin
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from portbroker.config.options import Options
-from portbroker.conversation import Json
 from portbroker.fieldmap import RuleContext
-from portbroker.fieldmap.globs import compile_glob
-from portbroker.fieldmap.paths import MISSING, Path, PathError, compile_path, same
-from portbroker.fieldmap.problems import Place, is_number, nearest
+from portbroker.fieldmap.paths import Path, same
+from portbroker.fieldmap.segments import MISSING
 
 Known: TypeAlias = Mapping[str, Any]
 """What is known of a context while rules are bound: its names without `ctx.`, options as `options.NAME`."""
 
 Test: TypeAlias = Callable[[Any, RuleContext], bool]
-
-CONTEXT_NAMES = ("model", "requested_model", "client", "stream", "provider", "route")
-CLIENTS = ("anthropic.messages", "openai.chat", "openai.responses")
-
-_TYPES: dict[str, Callable[[Any], bool]] = {
-    "string": lambda v: isinstance(v, str),
-    "number": is_number,
-    "integer": lambda v: is_number(v) and (isinstance(v, int) or v.is_integer()),
-    "boolean": lambda v: isinstance(v, bool),
-    "object": lambda v: isinstance(v, dict),
-    "array": lambda v: isinstance(v, list),
-    "null": lambda v: v is None,
-}
-
-
-def _glob(argument: Any) -> Callable[[Any], bool]:
-    test = compile_glob(argument)
-    return lambda v: isinstance(v, str) and test(v)
-
-
-# Operators that hold for a value; `exists` and `not_in` speak of absence too and are kept apart.
-_TESTS: dict[str, Callable[[Any], Callable[[Any], bool]]] = {
-    "in": lambda items: lambda v: any(same(v, item) for item in items),
-    "glob": _glob,
-    "gt": lambda n: lambda v: is_number(v) and v > n,
-    "lt": lambda n: lambda v: is_number(v) and v < n,
-    "longer_than": lambda n: lambda v: isinstance(v, (str, list)) and len(v) > n,
-    "type": lambda name: lambda v: _TYPES[name](v),
-}
-
-
-def _is_glob(argument: Any) -> bool:
-    if isinstance(argument, str):
-        return True
-    return isinstance(argument, list) and bool(argument) and all(isinstance(item, str) for item in argument)
-
-
-_ARGUMENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "exists": (lambda a: isinstance(a, bool), "true or false"),
-    "in": (lambda a: isinstance(a, list), "a list of values"),
-    "not_in": (lambda a: isinstance(a, list), "a list of values"),
-    "glob": (_is_glob, "a glob or a list of globs"),
-    "gt": (is_number, "a number"),
-    "lt": (is_number, "a number"),
-    "longer_than": (is_number, "a number"),
-    "type": (lambda a: isinstance(a, str) and a in _TYPES, f"one of {', '.join(_TYPES)}"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,137 +104,3 @@ def _either(parts: list[bool | Test]) -> bool | Test:
     if not tests:
         return False
     return lambda document, context: any(test(document, context) for test in tests)
-
-
-# Compiling
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Which context names a condition may ask for, and the values that they can have (None: any)."""
-
-    domains: Mapping[str, tuple[Any, ...] | None] = field(default_factory=dict)
-
-
-def _domain(annotation: Any) -> tuple[Any, ...] | None:
-    """Every value that an option's type allows, or None when they cannot be listed."""
-    if annotation is bool:
-        return (True, False)
-    if annotation is type(None):
-        return (None,)
-    if get_origin(annotation) is Literal:
-        return get_args(annotation)
-    domains = [_domain(part) for part in get_args(annotation)] if get_origin(annotation) is not tuple else [None]
-    if not domains or any(domain is None for domain in domains):
-        return None
-    return tuple(value for domain in domains for value in domain or ())
-
-
-def _option_domains() -> dict[str, tuple[Any, ...] | None]:
-    fields = Options.model_fields.items()
-    return {f"options.{field.alias or name}": _domain(field.annotation) for name, field in fields}
-
-
-_OPTIONS = _option_domains()
-CONTEXT = Names(dict.fromkeys(CONTEXT_NAMES) | {"client": CLIENTS, "stream": (True, False)} | _OPTIONS)
-TARGET = Names(dict.fromkeys(("model", "provider")) | _OPTIONS)
-"""What is known of a target before any call: what `errors` rules can ask for, beside the status."""
-
-ERRORS = Names({**TARGET.domains, "status": None})
-
-
-def compile_when(when: Any, at: Place, names: Names = CONTEXT) -> When:
-    """A `when` as written; what is wrong with it is recorded at its place."""
-    if not isinstance(when, dict):
-        at.fault("`when` is a mapping of paths to conditions")
-        return ALWAYS
-    clauses = []
-    groups = []
-    for subject, condition in when.items():
-        if subject == "any":
-            groups.append(_alternatives(condition, at / "any", names))
-        elif (clause := _clause(subject, condition, at / str(subject), names)) is not None:
-            clauses.append(clause)
-    return When(tuple(clauses), tuple(groups))
-
-
-def _alternatives(condition: Any, at: Place, names: Names) -> tuple[When, ...]:
-    if not isinstance(condition, list) or not condition:
-        at.fault("`any` is a list of at least one `when`")
-        return ()
-    return tuple(compile_when(when, at / number, names) for number, when in enumerate(condition))
-
-
-def _clause(subject: Any, condition: Any, at: Place, names: Names) -> Clause | None:
-    target = _subject(subject, at, names)
-    check = _check(condition, at)
-    if target is None or check is None:
-        return None
-    domain = names.domains.get(target) if isinstance(target, str) else None
-    if domain is not None and not any(check.one(value) for value in domain):
-        wrong = condition if isinstance(condition, str) else ""
-        values = [str(value).lower() if isinstance(value, bool) else str(value) for value in domain]
-        at.fault(f"can never hold: {subject} is one of {', '.join(values)}", nearest(wrong, values) if wrong else "")
-    return Clause(target, check)
-
-
-def _subject(subject: Any, at: Place, names: Names) -> Path | str | None:
-    name = str(subject).removeprefix("ctx.")
-    if name in names.domains and (name != subject or name == "status"):
-        return name
-    if name != subject:
-        at.unknown("context name", subject, [f"ctx.{known}" for known in names.domains])
-        return None
-    try:
-        return compile_path(subject)
-    except PathError as error:
-        at.fault(f"bad path {subject!r}: {error}")
-        return None
-
-
-def _check(condition: Any, at: Place) -> Check | None:
-    if not isinstance(condition, dict):
-        return Check(tests=(lambda value: same(value, condition),))
-    if not condition:
-        at.fault("an empty condition", f"known: {', '.join(_ARGUMENTS)}")
-        return None
-    before = len(at.problems)
-    for name, argument in condition.items():
-        _check_argument(name, argument, at / str(name))
-    if len(at.problems) > before:
-        return None
-    return _possible(condition, at)
-
-
-def _check_argument(name: Any, argument: Any, at: Place) -> None:
-    if name not in _ARGUMENTS:
-        at.unknown("condition", name, _ARGUMENTS)
-    elif not _ARGUMENTS[name][0](argument):
-        at.fault(f"{name} takes {_ARGUMENTS[name][1]}")
-
-
-def _possible(condition: Json, at: Place) -> Check | None:
-    """The check, unless no value at all could pass it."""
-    tests = tuple(_TESTS[name](argument) for name, argument in condition.items() if name in _TESTS)
-    excluded = tuple(condition["not_in"]) if "not_in" in condition else None
-    check = Check(condition.get("exists"), tests, excluded)
-    if check.exists is False and (tests or len(condition) > 1):
-        at.fault("can never hold: what does not exist has no value")
-    elif "in" in condition and not any(check.one(value) for value in condition["in"]):
-        at.fault("can never hold: no value of `in` passes")
-    elif "gt" in condition and "lt" in condition and condition["gt"] >= condition["lt"]:
-        at.fault("can never hold: no number is greater than `gt` and less than `lt`")
-    elif _wrong_type(condition):
-        at.fault(f"can never hold: a value of type {condition['type']} does not pass the rest")
-    return check
-
-
-def _wrong_type(condition: Json) -> bool:
-    wanted = condition.get("type")
-    fits = {
-        "glob": ("string",),
-        "gt": ("number", "integer"),
-        "lt": ("number", "integer"),
-        "longer_than": ("string", "array"),
-    }
-    return wanted is not None and any(name in condition and wanted not in types for name, types in fits.items())

@@ -9,9 +9,12 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from portbroker.conversation import AdaptationCode, Json, Report
 from portbroker.fieldmap import RuleContext
-from portbroker.fieldmap.conditions import ALWAYS, CONTEXT, Known, Names, Test, When, compile_when
-from portbroker.fieldmap.operations import OPERATIONS, Action, Apply
+from portbroker.fieldmap.actions import Action, Apply
+from portbroker.fieldmap.conditions import ALWAYS, Known, Test, When
+from portbroker.fieldmap.names import CONTEXT, Names
+from portbroker.fieldmap.operations import OPERATIONS
 from portbroker.fieldmap.problems import Place, RuleProblem, refuse
+from portbroker.fieldmap.when import compile_when
 
 _COMMON = ("id", "disable", "when", "report")
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portbroker.fieldmap.paths import MISSING, PathError, compile_path, split_pair
+from portbroker.fieldmap.paths import compile_path, split_pair
+from portbroker.fieldmap.segments import MISSING, PathError
 
 DOCUMENT = {
     "a": {"b": [{"k": "v", "n": 1}, {"k": None}, {"n": 1}, 7]},
