@@ -2,7 +2,7 @@
 
 import time
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portbroker.fieldmap.globs import compile_glob, literal_length
@@ -17,11 +17,13 @@ def matches(glob: str, text: str) -> bool:
     return bool(text) and glob[0] in ("?", text[0]) and matches(glob[1:], text[1:])
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab*?[.\n", max_size=8), st.text(alphabet="ab[.\n", max_size=8))
 def test_a_glob_matches_what_it_means(glob: str, text: str) -> None:
     assert compile_glob(glob)(text) == matches(glob, text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab*", max_size=4), max_size=3), st.text(alphabet="ab", max_size=4))
 def test_several_globs_match_what_any_of_them_does(globs: list[str], text: str) -> None:
     assert compile_glob(globs)(text) == any(matches(glob, text) for glob in globs)

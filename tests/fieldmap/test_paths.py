@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portbroker.fieldmap.paths import compile_path, split_pair
@@ -65,6 +65,7 @@ def test_what_is_no_path_says_why(text: Any, fault: str) -> None:
         compile_path(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab.[]*?=-0$ \u2028", max_size=12))
 def test_any_text_is_a_path_or_a_path_error(text: str) -> None:
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portbroker.conversation import Json, Report
@@ -144,6 +144,7 @@ RULES = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(RULES, max_size=6), BODIES)
 def test_rules_never_change_what_they_are_given_and_never_fail(rules: list[Json], body: Json) -> None:
     before = copy.deepcopy(body)
@@ -161,6 +162,7 @@ def test_rules_never_change_what_they_are_given_and_never_fail(rules: list[Json]
         assert out == body
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_equality_is_that_of_json(a: Any, b: Any) -> None:
     if isinstance(a, (bool, str, type(None))) or isinstance(b, (bool, str, type(None))):
