@@ -115,7 +115,8 @@ class AnswerContext:
     `request_model` is the name the client asked for (None: show the upstream's). `tool_names` maps shortened tool
     names back to the client's; calls of `custom_tools` return as free text. `estimate` is the estimated number of
     input tokens, for a provider that reports none. `created` is the Unix time, in seconds, for a dialect that shows
-    one. `origin` names provider and model, for state that is valid only where it came from.
+    one. `origin` names provider and model, for state that is valid only where it came from. `call_id` is the call's own,
+    for answers that come without a usable one.
     """
 
     request_model: str | None = None
@@ -132,6 +133,7 @@ class AnswerContext:
     estimate: int = 0
     created: int = 0
     origin: str = ""
+    call_id: str = ""
 
 
 @dataclass(slots=True)

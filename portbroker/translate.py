@@ -280,7 +280,13 @@ def prepare(call: Call, target: Target, *, strict: bool, request_id: str, create
     report = Report()
     for adaptation in read:
         report.add(adaptation.code, adaptation.path)
-    answer = replace(conversation.answer, created=created, estimate=call.estimate, origin=target.origin_hash)
+    answer = replace(
+        conversation.answer,
+        created=created,
+        estimate=call.estimate,
+        origin=target.origin_hash,
+        call_id=request_id.removeprefix("req_"),
+    )
     conversation = replace(conversation, model=target.model, answer=answer)
     body, context = _translate(conversation, target, rules, report)
     if strict and (lost := report.lossy()):

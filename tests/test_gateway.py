@@ -253,6 +253,14 @@ async def test_a_context_overflow_is_never_hidden_by_another_failure() -> None:
             assert body["error"]["message"].startswith("prompt is too long")
 
 
+async def test_answers_with_the_same_short_id_are_different_messages() -> None:
+    async with serving(answers(chat_answer())) as provider, gateway(config(provider.url)) as client:
+        ids = {(await client.ask())[1]["id"] for _ in range(2)}
+        provider.behave = streams(chat_stream("Hello"))
+        ids |= {(await client.stream())[1][0]["message"]["id"] for _ in range(2)}
+        assert len(ids) == 4
+
+
 async def test_the_attempt_ends_when_the_client_leaves() -> None:
     chunks = sse(chat_chunk({"role": "assistant", "content": ""}), chat_chunk({"content": "Hel"}))
     async with serving(streams(chunks, then="hang")) as provider, gateway(config(provider.url)) as client:

@@ -41,7 +41,7 @@ def decode_answer(body: Json, context: AnswerContext, report: Report) -> Json:
     stop.note(choice)
     stop.refusal = said.refusal
     answer = {
-        "id": message_id(body.get("id")),
+        "id": message_id(body.get("id"), context.call_id),
         "type": "message",
         "role": "assistant",
         "model": model_name(body.get("model")),

@@ -100,7 +100,7 @@ class StreamDecoder:
     def _start(self, chunk: Json, counted: bool) -> None:
         self._started = True
         message: Json = {
-            "id": message_id(chunk.get("id")),
+            "id": message_id(chunk.get("id"), self._context.call_id),
             "type": "message",
             "role": "assistant",
             "model": model_name(chunk.get("model")),
