@@ -27,12 +27,14 @@ class Action:
     """One change. `code` and `path` say how it is reported; without a path, every key that went is reported.
 
     Without a code it is never reported. `bind` gives the action once options are known, for the few that depend on one.
+    It does nothing to a document without the top-level key `needs`.
     """
 
     apply: Apply
     code: AdaptationCode | None
     path: str | None
     bind: Callable[[Known], Apply] | None = None
+    needs: str | None = None
 
     def bound(self, known: Known) -> "Action":
         """This action with what is known put in."""

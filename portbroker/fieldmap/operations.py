@@ -44,8 +44,8 @@ def _transfer(argument: Any, at: Place, keep_source: bool) -> list[Action]:
     transfer = _element_transfer(inner, outer, keep_existing, keep_source)
     path = to.text if keep_source else source.text
     if prefix is None:
-        return [Action(lambda document, _: transfer(document), "changed", path)]
-    return [Action(changing(prefix, transfer), "changed", path)]
+        return [Action(lambda document, _: transfer(document), "changed", path, needs=source.root)]
+    return [Action(changing(prefix, transfer), "changed", path, needs=prefix.root)]
 
 
 def _element_transfer(source: Path, to: Path, keep_existing: bool, keep_source: bool) -> Change:
@@ -112,7 +112,11 @@ def _drop(argument: Any, at: Place) -> list[Action]:
         at.fault("takes a path or a list of paths")
     places = [(text, at / number) for number, text in enumerate(argument)] if several else [(argument, at)]
     paths = [arguments.path(text, place) for text, place in places]
-    return [Action(changing(path, lambda _: MISSING), "dropped", path.text) for path in paths if path is not None]
+    return [
+        Action(changing(path, lambda _: MISSING), "dropped", path.text, needs=path.root)
+        for path in paths
+        if path is not None
+    ]
 
 
 # template, keep_only, strip_keys, call
@@ -161,7 +165,7 @@ def _strip_keys(argument: Any, at: Place) -> list[Action]:
     if path is None or keys is None:
         return []
     names = frozenset(keys)
-    return [Action(changing(path, lambda value: strip_keys(value, names)), "dropped", path.text)]
+    return [Action(changing(path, lambda value: strip_keys(value, names)), "dropped", path.text, needs=path.root)]
 
 
 def _call(argument: Any, at: Place) -> list[Action]:
@@ -179,7 +183,7 @@ def _call(argument: Any, at: Place) -> list[Action]:
         return []
     changes = [(function.first, None), (change, function.code)]
     return [
-        Action(changing(path, change), code, path.text)
+        Action(changing(path, change), code, path.text, needs=path.root)
         for path in paths
         for change, code in changes
         if path is not None and change is not None

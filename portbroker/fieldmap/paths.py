@@ -18,11 +18,13 @@ Update: TypeAlias = Callable[[Any, Change], Any]
 class Path:
     """A compiled path. `many` says that it may lead to several places."""
 
-    __slots__ = ("_finders", "many", "segments", "text", "update", "upsert")
+    __slots__ = ("_finders", "many", "root", "segments", "text", "update", "upsert")
 
     def __init__(self, text: str, segments: tuple[Segment, ...]) -> None:
         self.text = text
         self.segments = segments
+        self.root = segments[0].name if segments and isinstance(segments[0], Key) else None
+        """The top-level key that it leads through, without which there is nothing to change; None if there is none."""
         self.many = any(isinstance(segment, Each) for segment in segments)
         self.update: Update = _updater(segments, create=False)
         """Change every value that is there."""

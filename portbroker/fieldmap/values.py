@@ -42,7 +42,7 @@ def clamp_value(argument: Any, at: Place) -> list[Action]:
 
         return changing(path, change)
 
-    return [Action(nothing, "clamped", path.text, bind)]
+    return [Action(nothing, "clamped", path.text, bind, needs=path.root)]
 
 
 def _bound(number: arguments.Number | None, known: Known, without: float) -> float:
@@ -69,7 +69,7 @@ def limit_value(argument: Any, at: Place) -> list[Action]:
         end = int(size)
         return changing(path, lambda v: v[:end] if isinstance(v, (list, str)) and len(v) > end else v)
 
-    return [Action(nothing, "clamped", path.text, bind)]
+    return [Action(nothing, "clamped", path.text, bind, needs=path.root)]
 
 
 def map_value(argument: Any, at: Place) -> list[Action]:
@@ -83,7 +83,7 @@ def map_value(argument: Any, at: Place) -> list[Action]:
         return []
     if path is None:
         return []
-    return [Action(changing(path, _mapping(values)), "changed", path.text)]
+    return [Action(changing(path, _mapping(values)), "changed", path.text, needs=path.root)]
 
 
 def _mapping(values: Mapping[Any, Any]) -> Change:
@@ -117,4 +117,4 @@ def hash_value(argument: Any, at: Place) -> list[Action]:
             return value
         return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
-    return [Action(changing(path, change), "changed", path.text)]
+    return [Action(changing(path, change), "changed", path.text, needs=path.root)]
