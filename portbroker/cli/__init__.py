@@ -14,6 +14,7 @@ from portbroker.errors import ConfigError
 
 COMMANDS: Final = {
     "serve": "serve the file (what a bare `portbroker` does)",
+    "init": "write a first portbroker.yaml",
     "check": "tell whether a file can be served, and what it means",
     "test": "run the tests of a file, or a file of translation cases",
     "explain": "say where a model's calls go, and why",

@@ -1,12 +1,9 @@
 """The JSON Schema of the file: what editors check and complete by, and what problems are explained from.
 
-The one rule: it is made from the models and the grammar of rules, never written by hand. `python -m
-portbroker.config.schema FILE` writes it.
+The one rule: it is made from the models and the grammar of rules, never written by hand.
 """
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from portbroker.config.grammar import DEFINITIONS, Schema
@@ -84,7 +81,3 @@ def _merge_choice(part: Schema, choice: Schema) -> None:
     part.update(choice, type=[choice["type"], "null"])
     if "enum" in part:
         part["enum"] = [*part["enum"], None]
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(schema_text(), encoding="utf-8")

@@ -63,7 +63,7 @@ def test_without_a_file_every_command_says_how_to_make_one(
     monkeypatch.delenv("PORTBROKER_CONFIG", raising=False)
     assert main(args) == 1
     captured = capsys.readouterr()
-    assert captured.err.startswith("error: portbroker.yaml: no such file\nhint:  make one with:\n")
+    assert captured.err.startswith("error: portbroker.yaml: no such file\nhint:  `portbroker init` writes one")
     assert not captured.out
 
 
