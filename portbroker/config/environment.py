@@ -6,6 +6,7 @@ import io
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,44 @@ class Missing(Exception):
         self.hint = hint
 
 
-class Environment:
-    """What templates may read. `files` grows with each file that was read, or looked for and not found."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """All that was read beside the file: with it, another process renders the same values from the same bytes.
 
-    def __init__(self, directory: Path, variables: Mapping[str, str] | None = None) -> None:
+    `files` are by their names in the directory of the file; None stands for one that was not there.
+    """
+
+    variables: Mapping[str, str] = field(repr=False)
+    files: Mapping[str, bytes | None] = field(repr=False)
+
+
+class Environment:
+    """What templates may read. `files` grows with each file that was read, or looked for and not found.
+
+    `variables` stand for those of the process, `kept` for the files: with it, nothing is read.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        variables: Mapping[str, str] | None = None,
+        kept: Mapping[str, bytes | None] | None = None,
+    ) -> None:
         self.directory = directory
         self.files: set[Path] = set()
         self.problems: list[Problem] = []
-        real = os.environ if variables is None else variables
+        self._live = kept is None
+        self._kept = dict(kept or {})
+        self._real = real = dict(os.environ if variables is None else variables)
         self._origin = dict.fromkeys(dotenv := self._dotenv(), ".env") | dict.fromkeys(real, "environment")
         self.variables: dict[str, str] = {**dotenv, **real}
         self._secrets: Mapping[str, str] | None = None
         self._names_in_use: frozenset[str] = frozenset()
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What has been read so far."""
+        return Surroundings(self._real, self._kept)
 
     def expect(self, text: str) -> None:
         """Take note of the variables that the file names: one of these is not what another was meant to be."""
@@ -62,40 +89,46 @@ class Environment:
 
     def file(self, name: str) -> str:
         """The text of a file beside the configuration, without the line break at its end."""
-        path = self._inside(name)
-        self.files.add(path)
-        if not path.exists():
-            raise Missing(f"the file {name} is not there")
+        self._check_inside(name)
         try:
-            text = source.text_of(source.read(path))
+            data = self._read(name)
+            text = source.text_of(data or b"")
         except Fault as fault:
             raise Fault(f"the file {name}: {fault.message}", hint=fault.hint) from None
+        if data is None:
+            raise Missing(f"the file {name} is not there")
         if len(text) > MAX_VALUE:
             raise Fault(f"the file {name} is too long for a value")
         return text.removesuffix("\n").removesuffix("\r")
 
-    def _inside(self, name: str) -> Path:
-        """The path of a file in the directory of the configuration; links may not lead out of it."""
+    def _read(self, name: str, *, private: bool = False) -> bytes | None:
+        """What a file beside the configuration holds; None when it is not there. Read once, for all who ask."""
+        key = f"{name} (private)" if private else name  # what was read without that check does not pass it
+        if key not in self._kept and self._live:
+            path = self.directory / name
+            self.files.add(path)
+            self._kept[key] = source.read(path, private=private) if path.exists() else None
+        return self._kept.get(key)
+
+    def _check_inside(self, name: str) -> None:
+        """Raises `Fault` for a file outside the directory of the configuration; links may not lead out of it."""
         outside = Fault(f"the file {name} is outside the directory of this file", hint="keep it beside this file")
         if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
             raise outside
-        path = self.directory / name
-        if not path.resolve().is_relative_to(self.directory.resolve()):
+        if self._live and not (self.directory / name).resolve().is_relative_to(self.directory.resolve()):
             raise outside
-        return path
 
     def _near(self, name: str) -> str:
         return _did_you_mean(name, (other for other in self.variables if other not in self._names_in_use))
 
     def _dotenv(self) -> dict[str, str]:
         path = self.directory / ".env"
-        self.files.add(path)
-        if not path.exists():
-            return {}
-        from dotenv.parser import parse_stream  # only where there is a .env: it costs start-up time
-
         try:
-            bindings = list(parse_stream(io.StringIO(source.text_of(source.read(path)))))
+            if (data := self._read(".env")) is None:
+                return {}
+            from dotenv.parser import parse_stream  # only where there is a .env: it costs start-up time
+
+            bindings = list(parse_stream(io.StringIO(source.text_of(data))))
         except Fault as fault:
             self.problems.append(Problem(str(path), fault.line, fault.column, fault.message, hint=fault.hint))
             return {}
@@ -107,12 +140,10 @@ class Environment:
         return {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}
 
     def _read_secrets(self) -> Mapping[str, str]:
-        path = self.directory / "secrets.yaml"
-        self.files.add(path)
-        if not path.exists():
-            raise Missing("there is no secrets.yaml beside this file")
         try:
-            parsed = document.parse(source.text_of(source.read(path, private=True)))
+            if (data := self._read("secrets.yaml", private=True)) is None:
+                raise Missing("there is no secrets.yaml beside this file")
+            parsed = document.parse(source.text_of(data))
             return _only_text(parsed)
         except Fault as fault:
             where = f", line {fault.line}" if fault.line else ""

@@ -5,12 +5,12 @@ The one rule: every problem that can be found is found at once, each at its plac
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
 from portbroker.config import check, document, overrides, rendering, source
 from portbroker.config.document import Document
-from portbroker.config.environment import Environment
+from portbroker.config.environment import Environment, Surroundings
 from portbroker.config.model import Config
 from portbroker.config.place import Finding, Path, dotted
 from portbroker.config.syntax import Fault
@@ -25,7 +25,8 @@ class Loaded:
     """A configuration and what is known of where it came from.
 
     `revision` names the bytes. `inactive` gives, by provider name, why a provider takes no calls. `files` are all
-    that were read, or looked for and not found: what a watcher watches.
+    that were read, or looked for and not found: what a watcher watches. `text` and `surroundings` are all that
+    `load_text` needs to come to the same again, in another process.
     """
 
     config: Config
@@ -35,6 +36,8 @@ class Loaded:
     warnings: tuple[Problem, ...] = ()
     files: frozenset[FilePath] = frozenset()
     document: Document | None = field(default=None, repr=False)
+    text: bytes = field(default=b"", repr=False)
+    surroundings: Surroundings = field(default_factory=lambda: Surroundings({}, {}), repr=False)
 
     def problem(self, path: str | Path, message: str, hint: str = "", *, key: bool = False) -> Problem:
         """A fault at a place of the file: `providers[0].base_url`, or the steps of it. With `key`, at the key."""
@@ -57,10 +60,7 @@ def load(path: str | FilePath, *, environ: Mapping[str, str] | None = None, thor
     except Fault as fault:
         raise ConfigError([_of_fault(str(path), fault)]) from None
     loaded = load_text(text, file=str(path), directory=path.parent, environ=environ, thorough=thorough)
-    return Loaded(
-        loaded.config, loaded.file, loaded.revision, loaded.inactive, loaded.warnings, loaded.files | {path},
-        loaded.document,
-    )  # fmt: skip
+    return replace(loaded, files=loaded.files | {path})
 
 
 def load_text(
@@ -69,11 +69,15 @@ def load_text(
     file: str,
     directory: FilePath,
     environ: Mapping[str, str] | None = None,
+    kept: Mapping[str, bytes | None] | None = None,
     thorough: bool = False,
 ) -> Loaded:
-    """The configuration in the bytes of a file. `directory` is where `.env`, `secrets.yaml` and `file('…')` are."""
+    """The configuration in the bytes of a file. `directory` is where `.env`, `secrets.yaml` and `file('…')` are.
+
+    With `kept` (the files of `surroundings`), these are what they were then, and nothing is read.
+    """
     parsed = _parse(text, file)
-    environment = Environment(directory, environ)
+    environment = Environment(directory, environ, kept)
     rendered = rendering.render(parsed.data, environment)
     data, misset = overrides.apply(rendered.data, environment)
     config, findings = check.build(data, thorough=thorough)
@@ -86,7 +90,10 @@ def load_text(
     warnings = tuple(_problem(file, parsed, finding) for finding in rendered.warnings)
     revision = hashlib.sha256(text).hexdigest()[:12]
     inactive = _inactive(config, rendered.inactive)
-    return Loaded(config, file, revision, inactive, warnings, frozenset(environment.files), parsed)
+    return Loaded(
+        config, file, revision, inactive, warnings, frozenset(environment.files), parsed, text,
+        environment.surroundings,
+    )  # fmt: skip
 
 
 def _parse(text: bytes, file: str) -> Document:

@@ -76,6 +76,10 @@ UrlPath = Annotated[
         },
     ),
 ]
+_Auto = Annotated[
+    Literal["auto"],
+    WithJsonSchema({"type": "string", "pattern": "^auto$", "patternErrorMessage": "must be a whole number or auto"}),
+]
 Rule: TypeAlias = dict[str, Any]
 """A field map's rule. Its grammar is in the JSON Schema and in the compiler, which reads it one key at a time."""
 
@@ -148,6 +152,8 @@ class ServerConfig(Section):
     """The address to listen on. The environment variable HOST overrides it."""
     port: Int = Field(8000, ge=0, le=65535, examples=[8000])
     """The port to listen on; 0 takes a free one. The environment variable PORT overrides it."""
+    workers: Annotated[int, Strict(), Field(ge=1, le=256)] | _Auto = Field(1, examples=[2, "auto"])
+    """The processes that share the port; `auto` starts one for each core that this process may use."""
     max_body: Int = Field(32 * 1024 * 1024, ge=1024, examples=[33554432])
     """The largest request body accepted, in bytes."""
 

@@ -282,6 +282,32 @@ def test_a_file_that_is_not_there_yet_is_watched_for(tmp_path: Path) -> None:
     assert tmp_path / "later" in file.files
 
 
+def test_what_was_read_once_renders_to_the_same_wherever_and_whenever(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A_KEY=sk-4\n")
+    (tmp_path / "here").write_text("x\n")
+    secrets(tmp_path, "a: sk-3\n")
+    one = ONE % "'{{ env.A_KEY }}'"
+    text = one + "    headers: {a: '{{ secret.a }}', b: \"{{ file('here') }}{{ env.B }}\"}\n"
+    text += "  - {name: B, base_url: http://b, api_key: \"{{ file('later') }}\"}\n"
+    first = loaded(text, tmp_path, B="y")
+    for path in tmp_path.iterdir():
+        path.unlink()
+    (tmp_path / "later").write_text("sk-5")
+    kept = first.surroundings
+    again = load_text(first.text, file=first.file, directory=tmp_path, environ=kept.variables, kept=kept.files)
+    assert again.config == first.config
+    assert again.inactive == first.inactive == {"B": "the file later is not there"}
+    assert again.revision == first.revision
+    assert again.config.providers[0].headers == {"a": "sk-3", "b": "xy"}
+    assert "sk-" not in repr(first)
+
+
+def test_that_a_file_was_read_as_any_other_does_not_make_it_private(tmp_path: Path) -> None:
+    secrets(tmp_path, "a: sk-3\n", 0o644)
+    (problem,) = refused(ONE % "\"{{ file('secrets.yaml') }}{{ secret.a }}\"", tmp_path)
+    assert "mode 0644" in problem.message
+
+
 def secrets(directory: Path, text: str, mode: int = 0o600) -> None:
     path = directory / "secrets.yaml"
     path.write_text(text)
