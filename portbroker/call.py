@@ -4,7 +4,6 @@ The one rule: anything wrong with the bytes is the caller's error, with the plac
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import orjson
 
@@ -14,7 +13,7 @@ from portbroker.errors import CallError
 from portbroker.tokens import quick_estimate
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
     """One parsed request body. `raw` is kept, because a provider of the same dialect gets the client's own bytes."""
 
@@ -24,14 +23,17 @@ class Call:
     stream: bool
     dialect: Dialect
 
-    @cached_property
+    _decoded: tuple[Conversation, Report] | None = None
+
+    @property
     def decoded(self) -> tuple[Conversation, Report]:
         """The canonical conversation and what reading it reported; read once, however many targets are tried."""
-        report = Report()
-        conversation = self.dialect.decode_request(self.body, report)
-        return conversation, report
+        if self._decoded is None:
+            report = Report()
+            self._decoded = self.dialect.decode_request(self.body, report), report
+        return self._decoded
 
-    @cached_property
+    @property
     def estimate(self) -> int:
         """Estimated input tokens."""
         return quick_estimate(self.raw, self.body)

@@ -10,10 +10,11 @@ or an answer in canonical form may carry keys that Anthropic does not know; they
 that do not know them leave them out.
 """
 
-import random
-import string
+from binascii import b2a_base64
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from random import randbytes
 from typing import Any, Literal, TypeAlias
 
 import orjson
@@ -115,8 +116,8 @@ class AnswerContext:
     `request_model` is the name the client asked for (None: show the upstream's). `tool_names` maps shortened tool
     names back to the client's; calls of `custom_tools` return as free text. `estimate` is the estimated number of
     input tokens, for a provider that reports none. `created` is the Unix time, in seconds, for a dialect that shows
-    one. `origin` names provider and model, for state that is valid only where it came from. `call_id` is the call's own,
-    for answers that come without a usable one.
+    one. `origin` names provider and model, for state that is valid only where it came from. `call_id` is the call's
+    own, for answers that come without a usable one.
     """
 
     request_model: str | None = None
@@ -134,6 +135,10 @@ class AnswerContext:
     created: int = 0
     origin: str = ""
     call_id: str = ""
+
+    def copy(self) -> "AnswerContext":
+        """An equal one, to be completed."""
+        return AnswerContext(*_context_values(self))
 
 
 @dataclass(slots=True)
@@ -154,6 +159,15 @@ class Conversation:
     params: Json = field(default_factory=dict)
     stream: bool = False
     answer: AnswerContext = field(default_factory=AnswerContext)
+
+    def copy(self) -> "Conversation":
+        """An equal one, to be completed."""
+        return Conversation(*_conversation_values(self))
+
+
+# `dataclasses.replace` takes eight times as long, and both are copied for every attempt.
+_context_values = attrgetter(*(f.name for f in fields(AnswerContext)))
+_conversation_values = attrgetter(*(f.name for f in fields(Conversation)))
 
 
 def _block_deltas(block: Json) -> Iterator[Json]:
@@ -203,9 +217,10 @@ def answer_events(answer: Json) -> Iterator[Event]:
     yield {"type": "message_stop"}
 
 
-_BASE62 = string.digits + string.ascii_letters
+_LETTERS_ONLY = bytes.maketrans(b"+/", b"Zz")
 
 
-def mint(prefix: str, length: int = 24) -> str:
-    """A fresh identifier: `prefix` and `length` base-62 characters. Not a secret."""
-    return prefix + "".join(random.choices(_BASE62, k=length))
+def mint(prefix: str) -> str:
+    """A fresh identifier: `prefix` and 24 letters and digits. Not a secret."""
+    # Base 64 of random bytes: an eighth of the time that choosing 24 characters takes, and it is on every call's path.
+    return prefix + b2a_base64(randbytes(18), newline=False).translate(_LETTERS_ONLY).decode()

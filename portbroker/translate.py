@@ -5,14 +5,15 @@ dialect and reads a copy. The one rule: no I/O and no clock; of a stream, what w
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import orjson
 
 from portbroker.call import Call
 from portbroker.conversation import AnswerContext, Conversation, Event, Json, Report, answer_events
-from portbroker.dialects import StreamEncoder
+from portbroker.dialects import StreamDecoder, StreamEncoder
 from portbroker.dialects.faults import read_error_response, read_fault
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.fieldmap import RuleContext
@@ -39,18 +40,24 @@ class Asked:
 class Reading:
     """A provider's answer as canonical events, seen through its field map.
 
-    `events` counts what the provider really said, comments aside; `reported` says that a whole answer came with the
-    provider's own usage.
+    What only a stream needs is made when it is first needed. `events` counts what the provider really said, comments
+    aside; `reported` says that a whole answer came with the provider's own usage.
     """
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self.events = 0
-        self.parser = SSEParser()
-        self.decoder = asked.target.dialect.stream_decoder(asked.context, asked.report)
         self.reported = False
         self._whole_usage: Json | None = None
         self._garbage = 0
+
+    @cached_property
+    def parser(self) -> SSEParser:
+        return SSEParser()
+
+    @cached_property
+    def decoder(self) -> StreamDecoder:
+        return self.asked.target.dialect.stream_decoder(self.asked.context, self.asked.report)
 
     @property
     def usage(self) -> Json | None:
@@ -144,7 +151,11 @@ class _Telling:
         self.content = False
         self.fault: ProviderError | None = None
         self.told = False
-        self.encoder: StreamEncoder = asked.call.dialect.stream_encoder(asked.context, asked.report)
+
+    @cached_property
+    def encoder(self) -> StreamEncoder:
+        asked = self.reading.asked
+        return asked.call.dialect.stream_encoder(asked.context, asked.report)
 
     def unstreamed(self, body: bytes) -> bytes:
         return b"".join([self.encoder.feed(event) for event in answer_events(self.reading.whole(body))])
@@ -280,14 +291,10 @@ def prepare(call: Call, target: Target, *, strict: bool, request_id: str, create
     report = Report()
     for adaptation in read:
         report.add(adaptation.code, adaptation.path)
-    answer = replace(
-        conversation.answer,
-        created=created,
-        estimate=call.estimate,
-        origin=target.origin_hash,
-        call_id=request_id.removeprefix("req_"),
-    )
-    conversation = replace(conversation, model=target.model, answer=answer)
+    conversation, answer = conversation.copy(), conversation.answer.copy()
+    answer.created, answer.estimate, answer.origin = created, call.estimate, target.origin_hash
+    answer.call_id = request_id.removeprefix("req_")
+    conversation.model, conversation.answer = target.model, answer
     body, context = _translate(conversation, target, rules, report)
     if strict and (lost := report.lossy()):
         raise CallError(

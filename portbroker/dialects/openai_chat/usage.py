@@ -11,14 +11,20 @@ from portbroker.conversation import Json
 from portbroker.tokens import text_tokens
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_UNCOUNTED: list[int | None] = [None, None, None]
 _TIERS = {"priority": "priority", "fast": "priority"}
 
 
 def read_usage(usage: object, tier: object = None) -> Json | None:
     """Canonical usage, or None when the provider counted nothing."""
-    if not isinstance(usage, dict) or all(_count(usage.get(name)) is None for name in _COUNTS):
+    if not isinstance(usage, dict):
         return None
-    prompt, completion, total = (_count(usage.get(name)) or 0 for name in _COUNTS)
+    counts = [_count(usage.get(name)) for name in _COUNTS]
+    if counts == _UNCOUNTED:
+        return None
+    prompt, completion, total = [count or 0 for count in counts]
+    if len(usage) == len(_COUNTS) and None not in counts:  # the plain counts and nothing else
+        return _usage(prompt, completion, 0, 0, 0, tier)
     prompt_details, details = (
         _object(usage.get("prompt_tokens_details")),
         _object(usage.get("completion_tokens_details")),
@@ -64,6 +70,8 @@ def _first(*values: object) -> int:
 
 def _count(value: object) -> int | None:
     """A number of tokens, or None: absent, or no number. Negative ones count as nothing."""
+    if type(value) is int and 0 <= value < 1 << 53:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # Infinity and NaN are no counts; a float is one that lost its way.
