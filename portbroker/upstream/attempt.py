@@ -50,14 +50,14 @@ class HttpAttempt:
     def pause(self) -> None:
         self.paused = True
         if self.connection is not None:
-            self.connection.transport.pause_reading()
+            self.connection.pause()
 
     def resume(self) -> None:
         was_paused, self.paused = self.paused, False
         if was_paused and self.connection is not None:
             self._last = self._clock()  # the wait was for the client, not for the provider
             self.connection.watch(self.due())
-            self.connection.transport.resume_reading()
+            self.connection.resume()
 
     def progress(self) -> None:
         self._last = self._clock()

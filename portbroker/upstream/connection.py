@@ -5,13 +5,13 @@ Code here runs for every segment that a provider sends, so it avoids calls that 
 """
 
 import asyncio
-from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import httptools
 
 from portbroker.upstream.attempt import HttpAttempt
-from portbroker.upstream.faults import WireFault, fault
+from portbroker.upstream.faults import WireFault, broken_off, fault
+from portbroker.upstream.head import answer_headers
 from portbroker.upstream.inflate import Inflater
 
 if TYPE_CHECKING:
@@ -64,7 +64,16 @@ class Connection(asyncio.Protocol):
         else:
             self.transport.write(attempt.wire + body)
         if attempt.paused:
+            self.pause()
+
+    def pause(self) -> None:
+        """Read no more. (uvloop raises when it is told so of a closed connection; asyncio does not.)"""
+        if not self.transport.is_closing():
             self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def abort(self) -> None:
         """Close at once, with whatever is under way."""
@@ -197,19 +206,8 @@ class Connection(asyncio.Protocol):
             attempt.sink.data(plain)
 
     def _headers(self) -> dict[str, str]:
-        """The fields of the head by name; sets what they say about the body."""
-        fields = self._head
-        if len(fields) > self._limits.headers:
-            raise WireFault(f"sent more than {self._limits.headers} headers")
-        if self._received > self._limits.head_bytes and sum(map(_size, fields)) > self._limits.head_bytes:
-            raise WireFault(f"sent a head larger than {self._limits.head_bytes} bytes")
-        headers: dict[str, str] = {}
-        for field, value in fields:
-            name = _name(field)
-            text = value.decode("latin-1").strip()
-            headers[name] = f"{headers[name]}, {text}" if name in headers else text
-        if headers.get("transfer-encoding", "chunked").lower() != "chunked":
-            raise WireFault("answered in a transfer-encoding that is not known here")
+        """The head of the answer by name; sets what it says about the body."""
+        headers = answer_headers(self._head, self._received, self._limits)
         if not self._reusable:
             self._until_eof = not ("content-length" in headers or "transfer-encoding" in headers)
         if "content-encoding" in headers:
@@ -234,7 +232,7 @@ class Connection(asyncio.Protocol):
         self._attempt = None
         self._reused = True
         if attempt.paused:
-            self.transport.resume_reading()
+            self.resume()
         # An answer before the end of the upload leaves the rest of that in the way.
         if self._reusable and not self.transport.get_write_buffer_size():
             self._clear()
@@ -251,10 +249,8 @@ class Connection(asyncio.Protocol):
                 self._complete = True
                 self._reusable = False
                 self._finish(attempt)
-            elif attempt.begun:
-                attempt.fail(fault(attempt.request, "closed the connection in the middle of its answer"))
             else:
-                attempt.fail(fault(attempt.request, "closed the connection without answering"))
+                attempt.fail(broken_off(attempt.request, begun=attempt.begun, error=exc))
         except WireFault as error:
             attempt.fail(fault(attempt.request, str(error)))
         except Exception as bug:  # as in data_received
@@ -271,12 +267,3 @@ class Connection(asyncio.Protocol):
             self.abort()
         attempt.report(bug)
         attempt.fail(fault(attempt.request, "sent an answer that the gateway failed to handle"))
-
-
-@lru_cache(maxsize=1024)
-def _name(field: bytes) -> str:
-    return field.decode("latin-1").lower()
-
-
-def _size(field: tuple[bytes, bytes]) -> int:
-    return len(field[0]) + len(field[1])

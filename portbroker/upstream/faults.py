@@ -43,14 +43,21 @@ def unreachable(request: UpstreamRequest, error: Exception) -> ProviderError:
     return fault(request, f"cannot be reached: {_reason(error)}")
 
 
+def broken_off(request: UpstreamRequest, *, begun: bool, error: Exception | None) -> ProviderError:
+    """The connection ended before the answer did. TLS 1.3 tells only then that it wants a client certificate."""
+    when = "in the middle of its answer" if begun else "without answering"
+    why = f" ({_reason(error)})" if isinstance(error, ssl.SSLError) else ""
+    return fault(request, f"closed the connection {when}{why}")
+
+
 def _reason(error: Exception) -> str:
     """Why a connection could not be opened, without addresses or paths that Python would add."""
     if isinstance(error, WireFault):
         return str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({error.verify_message.rstrip('.')})"
+        return f"its certificate is not trusted ({getattr(error, 'verify_message', '').rstrip('.') or 'refused'})"
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed ({error.reason or 'handshake broken off'})"
+        return f"TLS failed ({getattr(error, 'reason', None) or 'handshake broken off'})"  # not every one has it
     if isinstance(error, (socket.gaierror, UnicodeError)):
         return "the host name cannot be resolved"
     if isinstance(error, ConnectionRefusedError):

@@ -1,10 +1,14 @@
-"""The head of a request as bytes. The one rule: what could end a header early is refused before anything is written."""
+"""Heads: that of a request as bytes, that of an answer by name.
+
+The one rule: what two readers could understand differently is neither written nor believed.
+"""
 
 import re
 from functools import lru_cache
 
 from portbroker.upstream.faults import WireFault, authority
 from portbroker.upstream.interface import UpstreamRequest
+from portbroker.upstream.limits import Limits
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"/[!-~]*")
@@ -53,3 +57,28 @@ def _sendable(name: str) -> bool:
     if not _TOKEN.fullmatch(name):
         raise WireFault("cannot be asked: a header name to be sent is not valid")
     return name.lower() not in _OURS
+
+
+def answer_headers(fields: list[tuple[bytes, bytes]], received: int, limits: Limits) -> dict[str, str]:
+    """Headers by name in lower case, values of one name joined. `received` bytes cannot hold more than that."""
+    if len(fields) > limits.headers:
+        raise WireFault(f"sent more than {limits.headers} headers")
+    if received > limits.head_bytes and sum(map(_size, fields)) > limits.head_bytes:
+        raise WireFault(f"sent a head larger than {limits.head_bytes} bytes")
+    headers: dict[str, str] = {}
+    for field, value in fields:
+        name = _name(field)
+        text = value.decode("latin-1").strip()
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    if headers.get("transfer-encoding", "chunked").lower() != "chunked":
+        raise WireFault("answered in a transfer-encoding that is not known here")
+    return headers
+
+
+@lru_cache(maxsize=1024)
+def _name(field: bytes) -> str:
+    return field.decode("latin-1").lower()
+
+
+def _size(field: tuple[bytes, bytes]) -> int:
+    return len(field[0]) + len(field[1])

@@ -126,7 +126,10 @@ class Pool:
             attempt.fail(unreachable(attempt.request, error))
             return False
         self.connections.add(connection)
-        connection.begin(attempt)
+        if attempt.sink is None:  # it ended while the connection was made, too late to stop that
+            self.release(connection)
+        else:
+            connection.begin(attempt)
         return True
 
     def _dialled(self, task: asyncio.Task[bool]) -> None:

@@ -1,7 +1,6 @@
 """The phases of an attempt, how long each may take, and what pause, progress and cancel do."""
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -15,6 +14,7 @@ from tests.upstream.provider import (
     answer_to,
     answering,
     ask,
+    deaf_port,
     on_every_loop,
     provider,
     quick,
@@ -131,18 +131,10 @@ async def test_progress_keeps_a_slow_answer_alive() -> None:
 
 @on_every_loop
 async def test_a_connection_that_is_never_accepted_times_out() -> None:
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen(0)
-        origin = Origin("http", "127.0.0.1", deaf.getsockname()[1])
-        crowd = [socket.socket() for _ in range(4)]  # fills the backlog: later connects get no reply
-        for one in crowd:
-            one.setblocking(False)
-            one.connect_ex(deaf.getsockname())
+    with deaf_port() as port:
         async with transport() as upstream:
+            origin = Origin("http", "127.0.0.1", port)
             error = await (await ask(upstream, origin, timeouts=quick(connect=SHORT))).failure()
-        for one in crowd:
-            one.close()
     assert error.kind == "timeout"
     assert "could not be connected to within 0.04 s" in str(error)
 
@@ -290,6 +282,51 @@ async def test_an_attempt_paused_at_its_end_leaves_a_connection_that_reads() -> 
         for _ in range(3):
             assert (await ask(upstream, acme.origin, sink=Choked())).whole
         assert acme.connections == 1
+
+
+@on_every_loop
+async def test_an_attempt_paused_at_the_end_of_its_connection_is_whole() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
+
+    for pauses in (0, 1, 3):
+
+        class Wavering(Answer):
+            """A sink that changes its mind in the meantime."""
+
+            async def waver(self, pauses: int = pauses) -> None:
+                assert self.attempt
+                await self.begun.wait()
+                for _ in range(pauses):
+                    self.attempt.pause()
+                    await asyncio.sleep(0)
+                    self.attempt.resume()
+                    await asyncio.sleep(0)
+                await self.done.wait()
+                self.attempt.pause()
+                self.attempt.resume()
+
+        async with provider(script) as acme, transport() as upstream:
+            wavering = Wavering()
+            send(upstream, acme.origin, sink=wavering)
+            await wavering.waver()
+            assert (wavering.body, wavering.whole) == (b"until the end", True)
+
+
+@on_every_loop
+async def test_an_attempt_may_be_paused_while_its_connection_closes() -> None:
+    async with provider(stalling) as acme, transport() as upstream:
+        answer = send(upstream, acme.origin)
+        await answer.grown.wait()
+        assert answer.attempt
+        connection = next(iter(upstream._pools[acme.origin].connections))
+        connection.eof_received()
+        for _ in range(3):
+            answer.attempt.pause()
+            answer.attempt.resume()
+            await asyncio.sleep(0)
+        await answer.failure()
 
 
 @on_every_loop

@@ -1,17 +1,31 @@
 """Names, addresses and TLS: whom a connection is opened to, and when it is not."""
 
+import asyncio
 import os
 import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
 from portbroker.errors import ProviderError
 from portbroker.origin import Origin
-from tests.upstream.provider import OK, Answer, Peer, answering, ask, on_every_loop, provider, send, transport
+from tests.upstream.provider import (
+    OK,
+    Answer,
+    Peer,
+    answering,
+    ask,
+    deaf_port,
+    on_every_loop,
+    provider,
+    quick,
+    send,
+    transport,
+)
 
 CA = trustme.CA()
 
@@ -154,9 +168,19 @@ async def test_a_name_that_nobody_has_cannot_be_resolved() -> None:
 
 @on_every_loop
 async def test_the_next_address_is_tried_when_one_does_not_answer() -> None:
-    async with provider(answering(OK), host="localhost") as acme, transport() as upstream:
-        # Only 127.0.0.1 listens; "localhost" is ::1 first on many machines.
-        assert (await ask(upstream, acme.origin)).whole
+    with deaf_port() as deaf:
+        async with provider(answering(OK), host="acme.test") as acme, transport() as upstream:
+            loop = asyncio.get_running_loop()
+            really = loop.getaddrinfo
+
+            async def resolve(host: Any, port: Any, **how: Any) -> Any:
+                if host != "acme.test":
+                    return await really(host, port, **how)
+                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", p)) for p in (deaf, port)]
+
+            loop.getaddrinfo = resolve  # type: ignore[method-assign]
+            answer = await ask(upstream, acme.origin, timeouts=quick(connect=5))
+            assert answer.error is None
 
 
 @on_every_loop

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 from portbroker.origin import Origin
 from portbroker.upstream import Attempt, HttpUpstream, Sink, UpstreamRequest
@@ -146,6 +148,27 @@ async def test_a_cancelled_connect_gives_its_slot_back() -> None:
             assert answer.attempt
             answer.attempt.cancel()
         assert (await ask(upstream, acme.origin)).whole
+
+
+@on_every_loop
+async def test_a_connection_made_too_late_to_be_stopped_serves_the_next() -> None:
+    async with provider(answering(OK)) as acme, transport(connections=1) as upstream:
+        loop = asyncio.get_running_loop()
+        really = loop.getaddrinfo
+
+        async def stubborn(*where: Any, **how: Any) -> Any:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+            return await really(*where, **how)
+
+        loop.getaddrinfo = stubborn  # type: ignore[method-assign]
+        answer = send(upstream, acme.origin)
+        await asyncio.sleep(0)
+        assert answer.attempt
+        answer.attempt.cancel()
+        assert (await ask(upstream, acme.origin)).whole
+        assert acme.connections == 1
+        assert not answer.done.is_set()
 
 
 @on_every_loop
