@@ -157,6 +157,7 @@ async def test_a_connection_made_too_late_to_be_stopped_serves_the_next() -> Non
         really = loop.getaddrinfo
 
         async def stubborn(*where: Any, **how: Any) -> Any:
+            loop.getaddrinfo = really  # type: ignore[method-assign]
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(3600)
             return await really(*where, **how)
