@@ -64,7 +64,7 @@ def read_fault(
         message,
         kind=kind,
         status=status,
-        param=fit(words.param, secrets, 256) if words.param else None,
+        param=_param(words, secrets),
         code=_code(words, secrets),
         overflow=read_overflow(words.message, words.fields) if kind == "context" else None,
         provider=provider,
@@ -90,6 +90,11 @@ def _shown(status: int, message: str, raw: bytes | None, secrets: Collection[str
     # Of JSON that says nothing in words there is nothing to show: its values may be anything.
     brief = gist(message or (raw or b"")[: 64 * 1024].decode("utf-8", "replace"), secrets)
     return f"{what} ({brief})" if brief else what
+
+
+def _param(words: FaultWords, secrets: Collection[str]) -> str | None:
+    """The place that the upstream names, if it is one; a page is none."""
+    return fit(words.param, secrets, 256) if words.param and not is_html(words.param) else None
 
 
 def _code(words: FaultWords, secrets: Collection[str]) -> str | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portbroker.dialects.anthropic_messages.errors import encode_error as anthropic_error
@@ -206,6 +206,7 @@ STATUSES = st.sampled_from([0, 200, 307, 400, 401, 402, 403, 404, 409, 413, 422,
 
 
 @given(STATUSES, BODIES, st.booleans())
+@example(0, {"param": "<html>"}, False)
 def test_no_upstream_body_raises_or_leaks_a_key(status: int, body: Any, callers: bool) -> None:
     error = read_fault(status, body, provider="P", callers_credential=callers)
     shown = f"{error.message} {error.code} {error.param}"
