@@ -6,16 +6,9 @@ The one rule: a tool of unknown type is reported, a malformed one refused.
 from dataclasses import dataclass, field
 
 from portbroker.conversation import Json, Report, Tool
-from portbroker.dialects.openai_chat.decode_parts import cache_mark
+from portbroker.dialects.attachments import cache_mark
+from portbroker.dialects.custom_tools import as_object, told_grammar
 from portbroker.dialects.reading import list_in, object_in, optional_flag, optional_list, refuse, text_in
-
-CUSTOM_SCHEMA: Json = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-    "additionalProperties": False,
-}
-"""What a tool that takes free text looks like where every tool takes an object."""
 
 _NO_PARAMETERS: Json = {"type": "object", "properties": {}}
 
@@ -75,13 +68,7 @@ def _function(function: Json, path: str) -> Json:
 
 def _custom(custom: Json, path: str) -> Json:
     """A tool that takes free text as one that takes an object; its grammar, which has no field, in the description."""
-    data = _named(custom, path)
-    grammar = _grammar(custom.get("format"), f"{path}.format")
-    if grammar:
-        data["description"] = "\n\n".join(filter(None, (data.get("description"), grammar)))
-    data["input_schema"] = CUSTOM_SCHEMA
-    data["_custom"] = custom
-    return data
+    return {**as_object(_named(custom, path), _grammar(custom.get("format"), f"{path}.format")), "_custom": custom}
 
 
 def _named(function: Json, path: str) -> Json:
@@ -95,9 +82,7 @@ def _grammar(form: object, path: str) -> str:
     if form is None or object_in(form, path).get("type") != "grammar":
         return ""
     grammar = object_in(object_in(form, path).get("grammar"), f"{path}.grammar")
-    syntax = text_in(grammar.get("syntax"), f"{path}.grammar.syntax")
-    definition = text_in(grammar.get("definition"), f"{path}.grammar.definition")
-    return f'The "input" string must match this {syntax} grammar:\n{definition}'
+    return told_grammar(grammar, f"{path}.grammar")
 
 
 def _choose(tools: Tools, body: Json) -> None:

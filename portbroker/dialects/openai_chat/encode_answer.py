@@ -4,6 +4,7 @@ The one rule: what a chat client has no word for is left out in silence only whe
 """
 
 from portbroker.conversation import AnswerContext, Json, Report
+from portbroker.dialects.custom_tools import free_text
 from portbroker.dialects.openai_chat.encode_stream import StreamEncoder
 from portbroker.dialects.openai_chat.told_parts import (
     REASONING_FORMAT,
@@ -12,7 +13,6 @@ from portbroker.dialects.openai_chat.told_parts import (
     compact,
     completion_id,
     finish_reason,
-    free_text,
     real_name,
     sealed,
     told_tier,

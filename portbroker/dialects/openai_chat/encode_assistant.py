@@ -7,7 +7,7 @@ from typing import Final
 
 from portbroker.config.options import Options
 from portbroker.conversation import Block, Json, Report
-from portbroker.dialects.openai_chat.encode_parts import cache_mark, compact, content_of, summary, text_part
+from portbroker.dialects.openai_chat.encode_parts import cache_mark, content_of, text_part
 from portbroker.dialects.openai_chat.encode_results import encode_server_result
 from portbroker.dialects.openai_chat.encode_thinking import (
     THINKING,
@@ -15,7 +15,8 @@ from portbroker.dialects.openai_chat.encode_thinking import (
     sign_calls,
     thought_signatures,
 )
-from portbroker.dialects.openai_chat.tool_names import ToolNames
+from portbroker.dialects.tool_names import ToolNames
+from portbroker.dialects.written import compact, summary
 
 _SERVER_CALLS: Final = frozenset({"server_tool_use", "mcp_tool_use"})
 

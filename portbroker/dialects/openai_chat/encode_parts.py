@@ -7,11 +7,9 @@ and an adaptation always. Blank text is never sent: several servers refuse it.
 from collections.abc import Sequence
 from typing import Final
 
-import orjson
-
 from portbroker.config.options import Options
 from portbroker.conversation import Block, Json, Report
-from portbroker.errors import CallError
+from portbroker.dialects.written import inlined, no_citations, search_result, summary
 
 NO_VISION: Final = "[image omitted: this model does not accept images]"
 
@@ -44,14 +42,6 @@ def _parts_of(content: str | list[Json]) -> list[Json]:
     return [text_part(content)] if isinstance(content, str) else content
 
 
-def compact(value: object, path: str) -> str:
-    """Compact JSON text; what no JSON writer takes is the caller's mistake."""
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError as error:  # orjson reports depth and lone surrogates so
-        raise CallError(f"{path}: cannot be written as JSON ({error})", param=path) from error
-
-
 def cache_mark(data: Json, options: Options) -> Json:
     """What marks a part as the end of a cached prefix, in the provider's words; empty when there is nothing to mark."""
     mark = data.get("cache_control")
@@ -79,7 +69,7 @@ def encode_block(data: Json, path: str, options: Options, report: Report) -> lis
     elif kind == "document":
         parts = _document(data, path, options, report)
     elif kind == "search_result":
-        parts = [text_part(_search_result(data, path, report))]
+        parts = [text_part(search_result(data, path, report))]
     elif kind == "compaction" and data.get("content"):
         parts = [text_part(summary(data))]
     else:
@@ -88,11 +78,6 @@ def encode_block(data: Json, path: str, options: Options, report: Report) -> lis
     if parts and options.cache != "none":
         parts[-1] = _marked(parts[-1], data, options)
     return parts
-
-
-def summary(data: Json) -> str:
-    """What a compaction block says."""
-    return f"<summary>{data['content']}</summary>"
 
 
 def _marked(part: Json, data: Json, options: Options) -> Json:
@@ -119,9 +104,9 @@ def _image(source: Json, path: str, options: Options, report: Report) -> Json:
 def _document(data: Json, path: str, options: Options, report: Report) -> list[Json]:
     source = data["source"]
     kind = source["type"]
-    _no_citations(data, path, report)
+    no_citations(data, path, report)
     if kind == "text":
-        return [text_part(_inlined(data, source["data"]))]
+        return [text_part(inlined(data, source["data"]))]
     if kind == "content":
         return _content_document(data, path, options, report)
     if kind == "base64" and options.documents == "file":
@@ -136,40 +121,11 @@ def _content_document(data: Json, path: str, options: Options, report: Report) -
     """A document made of blocks: its texts inline, its images after it."""
     content = data["source"]["content"]
     if isinstance(content, str):
-        return [text_part(_inlined(data, content))]
+        return [text_part(inlined(data, content))]
     parts = [
         part
         for index, inner in enumerate(content)
         for part in encode_block(inner, f"{path}.source.content[{index}]", options, report)
     ]
     texts = "\n\n".join(part["text"] for part in parts if part["type"] == "text")
-    return [text_part(_inlined(data, texts)), *(part for part in parts if part["type"] != "text")]
-
-
-def _inlined(data: Json, text: str) -> str:
-    title, context = data.get("title"), data.get("context")
-    opening = f'<document title="{_attribute(title)}">' if title else "<document>"
-    return "\n".join([opening, *([context] if context else []), text, "</document>"])
-
-
-def _search_result(data: Json, path: str, report: Report) -> str:
-    _no_citations(data, path, report)
-    texts = []
-    for index, inner in enumerate(data["content"]):
-        if inner.get("type") == "text":
-            texts.append(inner["text"])
-        else:
-            report.add("dropped", f"{path}.content[{index}]")
-    body = "\n\n".join(text for text in texts if text.strip())
-    title, source = _attribute(data["title"]), _attribute(data["source"])
-    return f'<search_result title="{title}" source="{source}">\n{body}\n</search_result>'
-
-
-def _no_citations(data: Json, path: str, report: Report) -> None:
-    citations = data.get("citations")
-    if isinstance(citations, dict) and citations.get("enabled"):
-        report.add("dropped", f"{path}.citations")
-
-
-def _attribute(text: str) -> str:
-    return text.replace('"', "&quot;")
+    return [text_part(inlined(data, texts)), *(part for part in parts if part["type"] != "text")]

@@ -3,19 +3,19 @@
 The one rule: the conversation is only read. It may be encoded again for the next target, and gives equal bytes then.
 """
 
-from dataclasses import replace
 from typing import Any
 
 from portbroker.config.options import Options
 from portbroker.conversation import AnswerContext, Conversation, Json, Report
+from portbroker.dialects.answer_form import encode_form
+from portbroker.dialects.efforts import read_wish
 from portbroker.dialects.openai_chat.arrange import arrange
-from portbroker.dialects.openai_chat.encode_format import encode_format
 from portbroker.dialects.openai_chat.encode_parts import content_of, text_part
 from portbroker.dialects.openai_chat.encode_tools import encode_tools
 from portbroker.dialects.openai_chat.encode_turns import TurnEncoder
 from portbroker.dialects.openai_chat.pairs import repair_pairs
-from portbroker.dialects.openai_chat.reasoning import encode_reasoning, read_wish
-from portbroker.dialects.openai_chat.tool_names import ToolNames
+from portbroker.dialects.openai_chat.reasoning import encode_reasoning
+from portbroker.dialects.tool_names import ToolNames
 from portbroker.fieldmap import Params
 
 # Parameters that no rule can translate: what is sent for them depends on more than themselves.
@@ -28,12 +28,12 @@ def encode_request(
     """The body for a chat provider, and what translating its answer will need to know."""
     names = ToolNames(options.tool_name_max)
     tools = encode_tools(conversation.tools, conversation.tool_choice, names, options, report)
-    wanted, instruction = encode_format(conversation.params, options, report)
+    form, instruction = encode_form(conversation.params, options, report)
     messages, marks = _messages(conversation, instruction, names, options, report)
     body: Json = {"model": conversation.model, "messages": messages}
     body.update(params({k: v for k, v in conversation.params.items() if k not in _BY_CODE}, report))
     body.update(tools)
-    body.update(wanted)
+    body.update(_format(form))
     body.update(_reasoning(conversation, options, report, with_tools="tools" in tools))
     body.update(marks)
     body.update(_streaming(conversation, options))
@@ -54,6 +54,14 @@ def _messages(
     return messages, marks
 
 
+def _format(form: Json | None) -> Json:
+    """Chat nests what says how a schema is meant."""
+    if form is None or form["type"] != "json_schema":
+        return {"response_format": form} if form else {}
+    named = {key: value for key, value in form.items() if key != "type"}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
 def _reasoning(conversation: Conversation, options: Options, report: Report, *, with_tools: bool) -> Json:
     params = conversation.params
     wish = read_wish(_object(params.get("thinking")), _object(params.get("output_config")), conversation.turns, report)
@@ -71,9 +79,8 @@ def _streaming(conversation: Conversation, options: Options) -> Json:
 
 
 def _completed(answer: AnswerContext, names: ToolNames, options: Options) -> AnswerContext:
-    return replace(
-        answer,
-        think_tags=options.think_tags,
-        state=None if options.state == "none" else options.state,
-        tool_names={**answer.tool_names, **names.shortened},
-    )
+    completed = answer.copy()
+    completed.think_tags = options.think_tags
+    completed.state = None if options.state == "none" else options.state
+    completed.tool_names = {**answer.tool_names, **names.shortened}
+    return completed

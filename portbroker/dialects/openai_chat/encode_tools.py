@@ -6,10 +6,10 @@ The one rule: `tools`, `tool_choice` and `parallel_tool_calls` go together or no
 
 from portbroker.config.options import Options
 from portbroker.conversation import Json, Report, Tool
-from portbroker.dialects.openai_chat.client_tools import client_tool
-from portbroker.dialects.openai_chat.encode_parts import compact
-from portbroker.dialects.openai_chat.tool_names import ToolNames
+from portbroker.dialects.client_tools import client_tool
 from portbroker.dialects.schemas import openai_strict
+from portbroker.dialects.tool_names import ToolNames
+from portbroker.dialects.written import compact
 
 
 def encode_tools(tools: list[Tool], choice: Json | None, names: ToolNames, options: Options, report: Report) -> Json:

@@ -9,7 +9,7 @@ from portbroker.conversation import Block, Json, Report, Turn
 from portbroker.dialects.openai_chat.encode_assistant import AssistantMessages
 from portbroker.dialects.openai_chat.encode_parts import content_of, encode_block, encode_blocks, text_of
 from portbroker.dialects.openai_chat.encode_results import encode_result
-from portbroker.dialects.openai_chat.tool_names import ToolNames
+from portbroker.dialects.tool_names import ToolNames
 
 
 class TurnEncoder:

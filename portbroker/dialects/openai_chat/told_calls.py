@@ -6,10 +6,9 @@ The one rule: a call's number counts calls, not blocks, and every call's argumen
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from portbroker.conversation import AnswerContext, Json, Report
-from portbroker.dialects.openai_chat.told_parts import compact, free_text, real_name
+from portbroker.dialects.custom_tools import told_text
+from portbroker.dialects.openai_chat.told_parts import compact, real_name
 
 
 @dataclass(slots=True)
@@ -68,12 +67,7 @@ class ToldCalls:
         return _delta(call, {"function": {"arguments": compact(call.given if isinstance(call.given, dict) else {})}})
 
     def _free_text(self, call: _Call, index: int) -> str:
-        raw = "".join(call.held)
-        try:
-            arguments = orjson.loads(raw) if raw else call.given
-        except orjson.JSONDecodeError:
-            arguments = raw  # cut short: what there is of it, as it is
-        text, kept = free_text(arguments)
+        text, kept = told_text("".join(call.held), call.given)
         if not kept:
             self._report.add("invalid", f"content[{index}].input")
         return text

@@ -89,12 +89,5 @@ def real_name(name: str, context: AnswerContext) -> str:
     return context.tool_names.get(name, name)
 
 
-def free_text(arguments: Any) -> tuple[str, bool]:
-    """What a custom tool is called with, and whether the model kept to the one field that it was given."""
-    if isinstance(arguments, dict) and isinstance(told := arguments.get("input"), str):
-        return told, len(arguments) == 1
-    return (arguments if isinstance(arguments, str) else compact(arguments)), False
-
-
 def compact(value: Any) -> str:
     return orjson.dumps(value).decode()

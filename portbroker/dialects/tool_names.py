@@ -1,4 +1,4 @@
-"""Tool names as a chat provider takes them, and the way back.
+"""Tool names as OpenAI's APIs take them, and the way back.
 
 The one rule: one function for definitions, history and choice, so that they always agree.
 """

@@ -1,4 +1,4 @@
-"""Anthropic's built-in tools that the client runs itself, as plain functions: a chat provider does not know them.
+"""Anthropic's built-in tools that the client runs itself, as plain functions: no other provider knows them.
 
 The one rule: the schemas are those that the clients of these tools expect as input.
 """
