@@ -10,15 +10,15 @@ PACKAGE = Path(__file__).parent.parent / "portbroker"
 # The floors of the house, lowest first. A module belongs to the longest entry that begins its name.
 FLOORS = (
     ("portbroker.errors", "portbroker"),
-    ("portbroker.conversation", "portbroker.origin", "portbroker.sse", "portbroker.tokens", "portbroker.config",
+    ("portbroker.conversation", "portbroker.origin", "portbroker.watch", "portbroker.sse", "portbroker.tokens", "portbroker.config",
      "portbroker.headers", "portbroker.rate_limits", "portbroker.redaction"),
     ("portbroker.dialects", "portbroker.fieldmap"),
     ("portbroker.call", "portbroker.compile", "portbroker.snapshot"),
-    ("portbroker.failure", "portbroker.translate", "portbroker.upstream", "portbroker.usage",
-     "portbroker.wire"),
+    ("portbroker.auth", "portbroker.failure", "portbroker.intake", "portbroker.translate", "portbroker.upstream",
+     "portbroker.usage", "portbroker.wire"),
     ("portbroker.demo", "portbroker.relay"),
     ("portbroker.side",),
-    ("portbroker.gateway",),
+    ("portbroker.clients", "portbroker.gateway"),
     ("portbroker.app",),
     ("portbroker.cases", "portbroker.cli", "portbroker.__main__"),
 )  # fmt: skip
