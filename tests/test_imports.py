@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).parent.parent / "portbroker"
 # The floors of the house, lowest first. A module belongs to the longest entry that begins its name.
 FLOORS = (
     ("portbroker.errors", "portbroker"),
-    ("portbroker.conversation", "portbroker.origin", "portbroker.watch", "portbroker.sse", "portbroker.tokens", "portbroker.config",
-     "portbroker.headers", "portbroker.rate_limits", "portbroker.redaction"),
+    ("portbroker.conversation", "portbroker.origin", "portbroker.sse", "portbroker.tokens", "portbroker.config",
+     "portbroker.headers", "portbroker.rate_limits", "portbroker.redaction", "portbroker.watch"),
     ("portbroker.dialects", "portbroker.fieldmap"),
     ("portbroker.call", "portbroker.compile", "portbroker.snapshot"),
     ("portbroker.auth", "portbroker.failure", "portbroker.intake", "portbroker.translate", "portbroker.upstream",
