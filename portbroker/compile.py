@@ -122,11 +122,14 @@ class _Compiler:
     def _rules(self, providers: Mapping[str, Provider]) -> tuple[ModelRule, ...]:
         rules = []
         declared = "models" in self._config.model_fields_set
+        tiers = {tier for provider in providers.values() for tier in provider.tiers}
         for index, rule in enumerate(self._config.models):
             at = ("models", index)
             if declared:
                 self._check_rule(at, rule, providers)
                 self._check_reach(index)
+            elif rule.tier not in tiers:
+                continue  # a default: it would take names from whoever lists them, and serve none
             targets = tuple((t.provider, t.model) for t in rule.targets)
             rules.append(ModelRule(rule.match, compile_glob(rule.match), rule.tier, targets))
         return tuple(rules)

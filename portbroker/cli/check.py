@@ -13,8 +13,7 @@ from portbroker.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from portbroker.config.load import Loaded
-    from portbroker.config.model import ModelConfig
-    from portbroker.snapshot import Provider, Snapshot
+    from portbroker.snapshot import ModelRule, Provider, Snapshot
 
 DESCRIPTION = """\
 Do all that a reload does with a file, but serve it: read, render, validate, compile.
@@ -73,25 +72,22 @@ def summary(loaded: "Loaded", snapshot: "Snapshot") -> Json:
             for provider in snapshot.providers.values()
         ],
         "routes": [{"path": r.path, "dialect": r.dialect.name, "on_loss": r.on_loss} for r in snapshot.routes.values()],
-        "models": [_rule(rule) for rule in loaded.config.models],
+        "models": [_rule(rule) for rule in snapshot.rules],
         "tests": len(loaded.config.tests),
         "warnings": [_plain(problem) for problem in loaded.warnings],
     }
 
 
-def _rule(rule: "ModelConfig") -> Json:
-    return {
-        "match": rule.match,
-        "tier": rule.tier,
-        "targets": [{"provider": t.provider, "model": t.model} for t in rule.targets],
-    }
+def _rule(rule: "ModelRule") -> Json:
+    targets = [{"provider": provider, "model": model} for provider, model in rule.targets]
+    return {"match": rule.pattern, "tier": rule.tier, "targets": targets}
 
 
 def _print_summary(path: str, loaded: "Loaded", snapshot: "Snapshot", terminal: Terminal) -> None:
     terminal.say(f"{terminal.paint('good', 'green')}  {path}  revision {snapshot.revision}")
     sections: dict[str, list[tuple[str, ...]]] = {
         "providers": [_provider_row(provider, terminal) for provider in snapshot.providers.values()],
-        "models": [(rule.match, _goes_to(rule)) for rule in loaded.config.models],
+        "models": [(rule.pattern, _goes_to(rule)) for rule in snapshot.rules],
         "routes": [(route.path, route.dialect.name) for route in snapshot.routes.values()],
     }
     for title, rows in sections.items():
@@ -109,10 +105,10 @@ def _provider_row(provider: "Provider", terminal: Terminal) -> tuple[str, ...]:
     return (provider.name, provider.provider_type, state, what, tiers)
 
 
-def _goes_to(rule: "ModelConfig") -> str:
+def _goes_to(rule: "ModelRule") -> str:
     if rule.tier:
         return f"the {rule.tier} model of each provider"
-    return ", then ".join(f"{target.provider}/{target.model}" for target in rule.targets)
+    return ", then ".join(f"{provider}/{model}" for provider, model in rule.targets)
 
 
 def _inactive(snapshot: "Snapshot") -> "list[Provider]":
