@@ -1,10 +1,11 @@
-"""What happened to a call: the exchange, and the one line that is logged when it ends.
+"""What happened to a call: the exchange, and the one line that may be logged when it ends.
 
 The one rule: recording cannot wait and cannot fail a call; it never holds a body, a header or a key.
 """
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from portbroker.conversation import Json, mint
@@ -44,11 +45,10 @@ class Exchange:
     first_content: float | None = None
     error: GatewayError | None = None
 
-    def record(self) -> None:
-        """Log the call, where it ends."""
-        if log.isEnabledFor(logging.INFO):
-            level = logging.INFO if self.status < 500 and not self.partial else logging.WARNING
-            log.log(level, "%s", self)
+    @property
+    def failed(self) -> bool:
+        """Whether somebody who runs the gateway should know: a mistake of the caller is none."""
+        return self.status >= 500 or self.partial
 
     def __str__(self) -> str:
         tried = " then ".join(
@@ -68,3 +68,37 @@ class Exchange:
         if self.error:
             parts.append(f"error={str(self.error)[:200]!r}")
         return " ".join([*parts, self.request_id])
+
+
+class CallLog:
+    """One line for each call that failed, and for at most `most` a second of those that went well.
+
+    At level DEBUG the others have their line too, at WARNING only what failed. A line costs more than passing on a
+    small answer does, and nobody reads thousands a second.
+    """
+
+    def __init__(self, most: int = 100, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._second = 0
+        self._shown = 0
+        self._left_out = 0
+
+    def record(self, exchange: Exchange) -> None:
+        """Log the call, where it ends."""
+        if exchange.failed:
+            log.warning("%s", exchange)
+        elif log.isEnabledFor(logging.INFO) and self._has_room():
+            log.info("%s", exchange)
+
+    def _has_room(self) -> bool:
+        second = int(self._clock())
+        if second != self._second:
+            if self._left_out:
+                log.info("%d more calls went well", self._left_out)
+            self._second, self._shown, self._left_out = second, 0, 0
+        if self._shown < self._most or log.isEnabledFor(logging.DEBUG):
+            self._shown += 1
+            return True
+        self._left_out += 1
+        return False

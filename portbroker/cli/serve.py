@@ -25,10 +25,16 @@ EXAMPLES = """\
   portbroker --port 9000                 on another port (PORT=9000 does the same)"""
 
 
+_CALLS_LOGGED = {"all": logging.DEBUG, "sample": logging.INFO, "failures": logging.WARNING}
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     add_file(parser)
     parser.add_argument("--host", help="the address to listen on (default: server.host of the file)")
     parser.add_argument("--port", type=int, help="the port, 0 for a free one (default: server.port of the file)")
+    parser.add_argument("--log", choices=_CALLS_LOGGED, default="sample",
+                        help="which calls have a line in the log: those that failed, and of the others all, at most "
+                        "100 a second (sample, the default) or none")  # fmt: skip
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
@@ -36,6 +42,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     from portbroker.app import StartError, serve
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+    logging.getLogger("portbroker.calls").setLevel(_CALLS_LOGGED[args.log])
     _introduce(snapshot)
     server = loaded.config.server
     host = args.host or server.host
