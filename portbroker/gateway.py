@@ -6,7 +6,6 @@
 The one rule: a call is tried again only before its first byte has gone out, and only in `_open_first`.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -15,17 +14,19 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from portbroker import side
+from portbroker.auth import refuse_strangers
 from portbroker.call import Call, parse_call
 from portbroker.dialects import Dialect
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.failure import worst
 from portbroker.headers import answer_headers
+from portbroker.intake import read_body
 from portbroker.rate_limits import without_rate_limits
 from portbroker.relay import Relay
 from portbroker.snapshot import Route, Snapshot, Target
 from portbroker.translate import is_anthropic_passthrough, prepare, upstream_headers
 from portbroker.upstream import Upstream, UpstreamRequest
-from portbroker.usage import AttemptRecord, Exchange
+from portbroker.usage import AttemptRecord, CallLog, Exchange
 from portbroker.wire import Reply, visible
 
 log = logging.getLogger("portbroker")
@@ -52,26 +53,10 @@ class Gateway:
         self.snapshot = snapshot
         self.draining = False
         self._upstream = upstream
-        self._under_way = 0
-        self._quiet = asyncio.Event()
-
-    async def quiet(self) -> None:
-        """Returns when no call is under way."""
-        while self._under_way:
-            self._quiet.clear()
-            await self._quiet.wait()
+        self._calls = CallLog()
 
     async def handle(self, request: web.BaseRequest) -> Reply:
         """Carry one call to a provider and its answer back to the client."""
-        self._under_way += 1
-        try:
-            return await self._handle(request)
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._quiet.set()
-
-    async def _handle(self, request: web.BaseRequest) -> Reply:
         snapshot = self.snapshot  # read once: a reload must not touch a call under way
         path, _, query = request.raw_path.partition("?")
         exchange = Exchange(request.method, path, snapshot.revision)
@@ -80,10 +65,11 @@ class Gateway:
         route = snapshot.routes.get(path)
         dialect = route.dialect if route else side.dialect_of(path, request.headers)
         try:
+            refuse_strangers(request.headers)
             if route is None or request.method != "POST":
                 await side.answer(request, reply, path, snapshot, exchange)
             else:
-                call = parse_call(await side.read(request), dialect)
+                call = parse_call(await read_body(request), dialect)
                 exchange.model, exchange.stream = call.model, call.stream
                 strict = request.headers.get("x-portbroker-strict") == "1"
                 asking = Asking(call, route, request.headers, query, strict)
@@ -102,7 +88,7 @@ class Gateway:
             raise
         finally:
             exchange.status = reply.status
-            exchange.record()
+            self._calls.record(exchange)
         return reply
 
     async def _answer(self, asking: Asking, snapshot: Snapshot, exchange: Exchange, reply: Reply) -> None:

@@ -15,6 +15,7 @@ from portbroker.conversation import Json
 from portbroker.dialects import Dialect
 from portbroker.dialects.registry import ANTHROPIC_MESSAGES, OPENAI_CHAT
 from portbroker.errors import CallError
+from portbroker.intake import read_body
 from portbroker.snapshot import ListedModel, Snapshot
 from portbroker.tokens import estimate
 from portbroker.usage import Exchange
@@ -29,18 +30,6 @@ def dumps(body: Any) -> bytes:
     return orjson.dumps(body)
 
 
-async def read(request: web.BaseRequest) -> bytes:
-    """The whole request body. Raises `CallError` when it is larger than the gateway takes, or damaged."""
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise CallError(
-            "the request body is larger than this gateway takes (server.max_body)", kind="too_large", status=413
-        ) from error
-    except (web.RequestPayloadError, ValueError) as error:
-        raise CallError(f"the request body could not be read: {error}") from error
-
-
 def dialect_of(path: str, headers: Mapping[str, str]) -> Dialect:
     """The dialect that a client on an unknown or a shared path most likely speaks."""
     anthropic = "messages" in path or "anthropic" in path or "anthropic-version" in headers
@@ -53,8 +42,7 @@ async def answer(request: web.BaseRequest, reply: Reply, path: str, snapshot: Sn
     """Answer what is not a call. Raises `CallError` (404, 405, 426) for what is not served."""
     if "websocket" in request.headers.get("upgrade", "").lower():
         raise CallError("this gateway does not speak WebSocket: send a POST", kind="invalid", status=426)
-    method = "GET" if request.method == "HEAD" else request.method
-    body = await _body(request, method, path, snapshot)
+    body = await _body(request, path, snapshot)
     headers = {
         "content-type": "application/json",
         "request-id": exchange.request_id,
@@ -64,7 +52,8 @@ async def answer(request: web.BaseRequest, reply: Reply, path: str, snapshot: Sn
     reply.whole(200, headers, dumps(body))
 
 
-async def _body(request: web.BaseRequest, method: str, path: str, snapshot: Snapshot) -> Json:
+async def _body(request: web.BaseRequest, path: str, snapshot: Snapshot) -> Json:
+    method = request.method
     if path in _COUNT_PATHS:
         _allow(method, "POST")
         return await _count(request, snapshot)
@@ -101,7 +90,7 @@ def _health(_: web.BaseRequest, snapshot: Snapshot) -> Json:
 
 async def _count(request: web.BaseRequest, snapshot: Snapshot) -> Json:
     try:
-        body = orjson.loads(await read(request))
+        body = orjson.loads(await read_body(request))
     except orjson.JSONDecodeError as error:
         raise CallError(f"the request body is not valid JSON: {error}") from None
     if not isinstance(body, dict):

@@ -3,6 +3,7 @@
 The one rule: every write is one call on the transport, made from wherever the bytes come up; no task wakes for it.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -13,6 +14,8 @@ from aiohttp.http import HttpVersion11
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {529: "Overloaded"}
 _LAST_CHUNK = b"0\r\n\r\n"
+STALL = 300.0
+"""Seconds in which a client that is behind must take something."""
 _date = (0, "")
 
 
@@ -54,6 +57,8 @@ class Reply:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if framing:
             lines.append(framing)
+        if not self._request.content.is_eof():
+            self.keep_alive = False  # answered before its body came: what is left of that would be the next request
         if not self.keep_alive:
             lines.append("connection: close")
         elif self._request.version < HttpVersion11:
@@ -97,8 +102,16 @@ class Reply:
         return self._request.protocol.writing_paused
 
     async def drained(self) -> None:
-        """Returns when the client has caught up. Raises ConnectionError when it has gone."""
-        await self._request.writer.drain()
+        """Returns when the client has caught up. Raises ConnectionError when it has gone, or takes nothing any more."""
+        protocol = self._request.protocol
+        if protocol.writing_paused and protocol.transport is not None:
+            watch = _Watch(protocol.transport)
+            try:
+                await self._request.writer.drain()
+            finally:
+                watch.end()
+        if protocol.transport is None:
+            raise ConnectionResetError
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Part of what aiohttp asks: our head is written already."""
@@ -106,3 +119,21 @@ class Reply:
     async def write_eof(self) -> None:
         """Part of what aiohttp asks: our end is written already; wait until the client has taken it."""
         await self.drained()
+
+
+class _Watch:
+    """Ends the connection of a client that takes nothing: its answer must not stay in memory for ever."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._left = transport.get_write_buffer_size() + 1
+        self._look()
+
+    def _look(self) -> None:
+        before, self._left = self._left, self._transport.get_write_buffer_size()
+        if self._left >= before:
+            self._transport.abort()
+        self._timer = asyncio.get_running_loop().call_later(STALL, self._look)
+
+    def end(self) -> None:
+        self._timer.cancel()
