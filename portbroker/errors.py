@@ -114,11 +114,13 @@ class CallError(GatewayError):
 class ProviderError(GatewayError):
     """One attempt failed. `provider` is the name in the file; the message never holds its credential.
 
-    `callers_credential` says that the provider saw the caller's own credential, not the gateway's.
+    `callers_credential` says that the provider saw the caller's own credential, not the gateway's. `details` are what an
+    Anthropic provider adds for programs (`error_code` and what belongs to it).
     """
 
     provider: str = ""
     callers_credential: bool = False
+    details: Mapping[str, str | list[str]] = field(default_factory=dict)
 
     @property
     def retryable(self) -> bool:

@@ -21,6 +21,7 @@ Classify: TypeAlias = Callable[[Json, int], tuple[Kind, str | None] | None]
 """A field map's `errors` rules: (body, status) to the class and, where the rule gives one, the message."""
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
+_DETAILS = 16
 
 
 def holds_fault(body: object) -> bool:
@@ -69,7 +70,21 @@ def read_fault(
         overflow=read_overflow(words.message, words.fields) if kind == "context" else None,
         provider=provider,
         callers_credential=callers_credential,
+        details=_details(words, secrets),
     )
+
+
+def _details(words: FaultWords, secrets: Collection[str]) -> Json:
+    """What an error says to programs, as far as it is words: SDKs act on `details.error_code`."""
+    details = words.fields.get("details")
+    if not isinstance(details, dict) or not _is_code(details.get("error_code"), secrets):
+        return {}
+    told: Json = {}
+    for name, value in list(details.items())[:_DETAILS]:
+        values = value[:_DETAILS] if isinstance(value, list) else [value]
+        if _is_code(name, secrets) and values and all(_is_code(item, secrets) for item in values):
+            told[name] = values if isinstance(value, list) else value
+    return told
 
 
 def _document(body: object) -> Json:
@@ -99,8 +114,11 @@ def _param(words: FaultWords, secrets: Collection[str]) -> str | None:
 
 def _code(words: FaultWords, secrets: Collection[str]) -> str | None:
     """The upstream's own code, if it is a word; a number only repeats the status."""
-    code = words.code
-    return code if _CODE.fullmatch(code) and redact(code, secrets) == code else None
+    return words.code if _is_code(words.code, secrets) else None
+
+
+def _is_code(value: object, secrets: Collection[str]) -> bool:
+    return isinstance(value, str) and _CODE.fullmatch(value) is not None and redact(value, secrets) == value
 
 
 def read_error_response(

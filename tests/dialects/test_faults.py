@@ -230,3 +230,23 @@ def test_no_upstream_bytes_raise(status: int, body: bytes, content_type: str) ->
 
 def test_the_callers_secrets_are_cut_out_by_the_letter() -> None:
     assert "sesame" not in read_fault(400, _error("no open-sesame today"), secrets=["open-sesame"]).message
+
+
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [
+        ({"error_code": "thread_not_found"}, {"error_code": "thread_not_found"}),
+        (
+            {"error_code": "thread_unsupported_request", "unsupported": ["fallbacks"]},
+            {"error_code": "thread_unsupported_request", "unsupported": ["fallbacks"]},
+        ),
+        ({"error_code": "a", "hint": "words for people", "n": 5, "of": {}, "none": []}, {"error_code": "a"}),
+        ({"error_code": "a", "key": SECRET, "keys": ["b", SECRET]}, {"error_code": "a"}),
+        ({"unsupported": ["fallbacks"]}, None),
+        ({"error_code": 5}, None),
+        ("thread_not_found", None),
+    ],
+)
+def test_what_an_error_says_to_programs_reaches_an_anthropic_client(details: object, told: object) -> None:
+    error = read_fault(400, _error(details=details), secrets=[SECRET])
+    assert anthropic_error(error, "req_1").body["error"].get("details") == told

@@ -7,7 +7,7 @@ clients look for, because they act on them.
 from portbroker.conversation import Json
 from portbroker.dialects import ErrorAnswer
 from portbroker.dialects.told import told_message, told_status
-from portbroker.errors import CallError, GatewayError, Kind
+from portbroker.errors import CallError, GatewayError, Kind, ProviderError
 from portbroker.headers import answer_headers
 
 _TOLD: dict[Kind, tuple[int, str]] = {
@@ -34,6 +34,8 @@ def encode_error(error: GatewayError, request_id: str) -> ErrorAnswer:
     fault: Json = {"type": _TYPES.get(status, kind), "message": _message(error)}
     if isinstance(error, CallError) and error.code:
         fault["details"] = {"error_code": error.code}
+    elif isinstance(error, ProviderError) and error.details:
+        fault["details"] = error.details
     headers = answer_headers(error.headers, "anthropic.messages")
     if error.kind == "billing":
         headers["x-should-retry"] = "false"  # whoever pays must act first
