@@ -21,6 +21,14 @@ from aiohttp import web
 from portbroker.conversation import mint
 from tests.providers import Behaviour, Json, events, sse
 
+_NO_THREADS: Json = {
+    "type": "error",
+    "error": {
+        "type": "invalid_request_error",
+        "message": "threads are not available here",
+        "details": {"error_code": "thread_unsupported_request", "unsupported": ["organization_setting"]},
+    },
+}
 USAGE = {"input": 40, "cached": 20, "output": 9}
 
 
@@ -51,6 +59,8 @@ def scripted(*turns: Turn, aside: Turn = Turn("A title")) -> Behaviour:
 
     async def behave(request: web.Request) -> web.StreamResponse:
         body = await request.json()
+        if "thread" in body:
+            return web.json_response(_NO_THREADS, status=400)
         turn = turns[min(_answered(body["messages"]), len(turns) - 1)] if body.get("tools") else aside
         return await _send(request, turn, stream=bool(body.get("stream")))
 
@@ -107,8 +117,8 @@ def chat_completion(turn: Turn) -> Json:
     if turn.calls:
         message["tool_calls"] = [_chat_call(c, json.dumps(c.arguments)) for c in turn.calls]
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if turn.calls else "stop"}
-    return {"id": mint("chatcmpl-"), "object": "chat.completion", "created": 1, "model": "scripted", "choices": [choice],
-            "usage": _chat_usage()}  # fmt: skip
+    head = {"id": mint("chatcmpl-"), "object": "chat.completion", "created": 1, "model": "scripted"}
+    return {**head, "choices": [choice], "usage": _chat_usage()}
 
 
 def chat_chunks(turn: Turn) -> Iterator[bytes]:
