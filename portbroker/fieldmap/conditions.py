@@ -5,16 +5,27 @@ The one rule: a condition cannot fail; what is not there or of another type does
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from portbroker.fieldmap import RuleContext
-from portbroker.fieldmap.paths import Path, same
+from portbroker.fieldmap.paths import same
 from portbroker.fieldmap.segments import MISSING
 
 Known: TypeAlias = Mapping[str, Any]
 """What is known of a context while rules are bound: its names without `ctx.`, options as `options.NAME`."""
 
 Test: TypeAlias = Callable[[Any, RuleContext], bool]
+
+
+class Looks(Protocol):
+    """What finds values in a document: a path, or one fact of a call. `many`: there may be several."""
+
+    @property
+    def many(self) -> bool: ...
+    def get(self, document: Any) -> Any:
+        """The (first) value, or `MISSING`."""
+
+    def all(self, document: Any) -> list[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +56,21 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One subject and its check. The subject is a path, or the name of what a context holds."""
+    """One subject and its check. The subject looks into the document, or is the name of what a context holds."""
 
-    subject: Path | str
+    subject: Looks | str
     check: Check
 
     def fold(self, known: Known) -> bool | Test:
         """The constant that this is, given what is known, or the test that is left."""
-        if isinstance(self.subject, Path):
+        if not isinstance(self.subject, str):
             return self._of_document(self.subject)
         if self.subject in known:
             return self.check.one(known[self.subject])
         return self._of_context(self.subject)
 
-    def _of_document(self, path: Path) -> Test:
-        check, read = (self.check.some, path.all) if path.many else (self.check.one, path.get)
+    def _of_document(self, looks: Looks) -> Test:
+        check, read = (self.check.some, looks.all) if looks.many else (self.check.one, looks.get)
         return lambda document, _: check(read(document))
 
     def _of_context(self, name: str) -> Test:

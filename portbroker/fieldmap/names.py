@@ -5,19 +5,53 @@ The one rule: an option is known here by the type that it has in the file, so th
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Protocol, get_args, get_origin
 
 from portbroker.config.options import Options
+from portbroker.fieldmap.paths import Path, compile_path
+from portbroker.fieldmap.problems import Place, nearest
+from portbroker.fieldmap.segments import PathError
 
 CONTEXT_NAMES = ("model", "requested_model", "client", "stream", "provider", "route")
 CLIENTS = ("anthropic.messages", "openai.chat", "openai.responses")
 
 
+class _Passes(Protocol):
+    def one(self, value: Any) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Which context names a condition may ask for, and the values that they can have (None: any)."""
+    """Paths, and which context names a condition may ask for, and the values that they can have (None: any)."""
 
     domains: Mapping[str, tuple[Any, ...] | None] = field(default_factory=dict)
+
+    def find(self, subject: Any, at: Place) -> Path | str | None:
+        """The path or the context name as written; None when it is neither, which is recorded."""
+        name = str(subject).removeprefix("ctx.")
+        if name in self.domains and (name != subject or name == "status"):
+            return name
+        if name != subject:
+            at.unknown("context name", subject, [f"ctx.{known}" for known in self.domains])
+            return None
+        try:
+            return compile_path(subject)
+        except PathError as error:
+            at.fault(f"bad path {subject!r}: {error}")
+            return None
+
+    def objection(self, subject: object, condition: Any, check: _Passes) -> tuple[str, str] | None:
+        """Why what is called so can never be like that, and a hint."""
+        domain = self.domains.get(subject) if isinstance(subject, str) else None
+        return none_of(domain, condition, check) if domain is not None else None
+
+
+def none_of(domain: tuple[Any, ...], condition: Any, check: _Passes) -> tuple[str, str] | None:
+    """That no value of a domain passes, if so, and the nearest one."""
+    if any(check.one(value) for value in domain):
+        return None
+    values = [str(value).lower() if isinstance(value, bool) else str(value) for value in domain]
+    return f"is one of {', '.join(values)}", nearest(condition, values) if isinstance(condition, str) else ""
 
 
 def _domain(annotation: Any) -> tuple[Any, ...] | None:

@@ -11,10 +11,10 @@ from portbroker.conversation import AdaptationCode, Json, Report
 from portbroker.fieldmap import RuleContext
 from portbroker.fieldmap.actions import Action, Apply
 from portbroker.fieldmap.conditions import ALWAYS, Known, Test, When
-from portbroker.fieldmap.names import CONTEXT, Names
+from portbroker.fieldmap.names import CONTEXT
 from portbroker.fieldmap.operations import OPERATIONS
 from portbroker.fieldmap.problems import Place, RuleProblem, refuse
-from portbroker.fieldmap.when import compile_when
+from portbroker.fieldmap.when import Names, compile_when
 
 _COMMON = ("id", "disable", "when", "report")
 

@@ -4,15 +4,14 @@ The one rule: a condition that can never hold is a mistake and is found here, no
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from portbroker.conversation import Json
-from portbroker.fieldmap.conditions import ALWAYS, Check, Clause, When
+from portbroker.fieldmap.conditions import ALWAYS, Check, Clause, Looks, When
 from portbroker.fieldmap.globs import compile_glob
-from portbroker.fieldmap.names import CONTEXT, Names
-from portbroker.fieldmap.paths import Path, compile_path, same
-from portbroker.fieldmap.problems import Place, is_number, nearest
-from portbroker.fieldmap.segments import PathError
+from portbroker.fieldmap.names import CONTEXT
+from portbroker.fieldmap.paths import same
+from portbroker.fieldmap.problems import Place, is_number
 
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda v: isinstance(v, str),
@@ -59,6 +58,16 @@ _ARGUMENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+class Names(Protocol):
+    """What conditions can be about."""
+
+    def find(self, subject: Any, at: Place) -> Looks | str | None:
+        """The subject as written; None when there is no such thing, which is recorded."""
+
+    def objection(self, subject: Looks | str, condition: Any, check: Check) -> tuple[str, str] | None:
+        """Why the subject can never be like that, and a hint."""
+
+
 def compile_when(when: Any, at: Place, names: Names = CONTEXT) -> When:
     """A `when` as written; what is wrong with it is recorded at its place."""
     if not isinstance(when, dict):
@@ -82,30 +91,13 @@ def _alternatives(condition: Any, at: Place, names: Names) -> tuple[When, ...]:
 
 
 def _clause(subject: Any, condition: Any, at: Place, names: Names) -> Clause | None:
-    target = _subject(subject, at, names)
+    found = names.find(subject, at)
     check = _check(condition, at)
-    if target is None or check is None:
+    if found is None or check is None:
         return None
-    domain = names.domains.get(target) if isinstance(target, str) else None
-    if domain is not None and not any(check.one(value) for value in domain):
-        wrong = condition if isinstance(condition, str) else ""
-        values = [str(value).lower() if isinstance(value, bool) else str(value) for value in domain]
-        at.fault(f"can never hold: {subject} is one of {', '.join(values)}", nearest(wrong, values) if wrong else "")
-    return Clause(target, check)
-
-
-def _subject(subject: Any, at: Place, names: Names) -> Path | str | None:
-    name = str(subject).removeprefix("ctx.")
-    if name in names.domains and (name != subject or name == "status"):
-        return name
-    if name != subject:
-        at.unknown("context name", subject, [f"ctx.{known}" for known in names.domains])
-        return None
-    try:
-        return compile_path(subject)
-    except PathError as error:
-        at.fault(f"bad path {subject!r}: {error}")
-        return None
+    if objection := names.objection(found, condition, check):
+        at.fault(f"can never hold: {subject} {objection[0]}", objection[1])
+    return Clause(found, check)
 
 
 def _check(condition: Any, at: Place) -> Check | None:
