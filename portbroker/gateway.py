@@ -121,7 +121,7 @@ class Gateway:
             exchange.attempts.append(record)
             began = time.monotonic()
             try:
-                return await self._open(target, asking, exchange), target
+                return await self._open(target, asking, exchange, last=target is targets[-1]), target
             except GatewayError as error:
                 record.outcome, record.status, record.message = error.kind, error.status, str(error)
                 if len(targets) > 1:  # of several accounts, the limits of one say nothing
@@ -133,12 +133,12 @@ class Gateway:
                 record.seconds = time.monotonic() - began
         raise worst(failures)
 
-    async def _open(self, target: Target, asking: Asking, exchange: Exchange) -> Relay:
+    async def _open(self, target: Target, asking: Asking, exchange: Exchange, *, last: bool) -> Relay:
         """One attempt: returns when its answer is known to be good, raises what kept it from coming."""
         call = asking.call
         strict = asking.strict or "error" in (asking.route.on_loss, target.provider.on_loss)
         body, answering = prepare(call, target, strict=strict, request_id=exchange.request_id, created=int(time.time()))
-        relay = Relay(answering, stream=call.stream, provider=target.provider.name)
+        relay = Relay(answering, stream=call.stream, provider=target.provider.name, last=last)
         relay.attempt = self._upstream.send(
             UpstreamRequest(
                 origin=target.origin,

@@ -8,7 +8,7 @@ slow client has caught up.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from portbroker.dialects.faults import read_error_response
 from portbroker.errors import ProviderError
@@ -23,7 +23,7 @@ PING_AFTER = 15.0
 END_AFTER = 5.0
 """Seconds to wait for usage after the provider has named a finish reason."""
 ERROR_LIMIT = 1024 * 1024
-WHOLE_LIMIT = 256 * 1024 * 1024
+WHOLE_LIMIT = 64 * 1024 * 1024
 """Bytes that an answer may have when it must be read as a whole."""
 
 
@@ -31,10 +31,11 @@ class Relay:
     """The answer of one attempt. Await `opened`, then `deliver` it.
 
     `opened` resolves when the answer is good: with the whole body of an answer that is not streamed, with b"" when a
-    stream has begun to speak. It raises the `ProviderError` that kept the answer from coming.
+    stream has begun to speak. It raises the `ProviderError` that kept the answer from coming. `last` says that nobody
+    else could answer, so that a client need not be kept in the dark for the sake of trying elsewhere.
     """
 
-    def __init__(self, answering: Answering, *, stream: bool, provider: str) -> None:
+    def __init__(self, answering: Answering, *, stream: bool, provider: str, last: bool = True) -> None:
         self._loop = asyncio.get_running_loop()
         self.answering = answering
         self.opened: asyncio.Future[bytes] = self._loop.create_future()
@@ -45,10 +46,13 @@ class Relay:
         self.first_byte_at: float | None = None
         self._stream = stream
         self._provider = provider
+        self._last = last
         self._streaming = False
         self._body = bytearray()
         self._reply: Reply | None = None
         self._ended = False
+        self._finishing = False
+        self._spoken = False
         self._wake: asyncio.Future[None] | None = None
         self._heard = self._loop.time()
         self._events = 0
@@ -62,7 +66,7 @@ class Relay:
         kind = headers.get("content-type", "")
         self._streaming = self._stream and 200 <= status < 300 and "json" not in kind and "html" not in kind
         if self._streaming:
-            self._arm()
+            self._wait(PING_AFTER, self._tick)
 
     def data(self, data: bytes) -> None:
         if self._ended:
@@ -76,6 +80,7 @@ class Relay:
             self._fault()
 
     def end(self) -> None:
+        self._disarm()
         if self._ended:
             return
         try:
@@ -86,6 +91,7 @@ class Relay:
             self._fault()
 
     def fail(self, error: ProviderError) -> None:
+        self._disarm()
         if self._ended:
             return
         if self._streaming and self.answering.reading.decoder.finishing:
@@ -99,6 +105,7 @@ class Relay:
         if not self._streaming:
             self._keep(data)
             return
+        self._spoken = True
         out = self.answering.feed(data)
         reading = self.answering.reading
         if reading.events != self._events:
@@ -114,6 +121,10 @@ class Relay:
         self._raise_fault()
         if reading.decoder.finished:
             self._finish()
+            self._dismiss()
+        elif reading.decoder.finishing and not self._finishing:
+            self._finishing = True
+            self._wait(END_AFTER, self._end_without_usage)
 
     def _raise_fault(self) -> None:
         """Raises what went wrong with the stream, unless the client has read of it already."""
@@ -179,8 +190,15 @@ class Relay:
         if not self.answering.content and not self.answering.reading.decoder.finishing:
             raise ProviderError(f"{self._provider} ended its stream without an answer", status=self.status)
 
+    def _dismiss(self) -> None:
+        """All was said; a provider that does not end its body now is not waited for, and nothing of it is kept."""
+        if self.attempt is not None:
+            self.attempt.resume()
+            self._wait(END_AFTER, self.cancel)
+
     def _finish(self, out: bytes = b"") -> None:
         self._ended = True
+        self._disarm()
         self.error = self.answering.fault
         if self._reply is not None:
             self._reply.finish(out)
@@ -192,6 +210,7 @@ class Relay:
 
     def _fail(self, error: ProviderError) -> None:
         self._ended = True
+        self._disarm()
         self.error = error
         error.provider = error.provider or self._provider
         if not self.opened.done():
@@ -216,33 +235,45 @@ class Relay:
     def cancel(self) -> None:
         """Nobody wants the rest: close the connection."""
         self._ended = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._disarm()
         if self.attempt is not None:
             self.attempt.cancel()
 
     # silence
 
-    def _arm(self) -> None:
-        self._timer = self._loop.call_later(END_AFTER, self._tick)
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        self._disarm()
+        self._timer = self._loop.call_later(seconds, then)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _tick(self) -> None:
-        if self._ended:
-            return
+        """The provider may have been silent for long; events do not move the timer, because there are many."""
         silence = self._loop.time() - self._heard
-        if silence >= END_AFTER and self.answering.reading.decoder.finishing:
+        if silence < PING_AFTER:
+            self._wait(PING_AFTER - silence, self._tick)
+        else:
+            self._ping()
+            self._wait(PING_AFTER, self._tick)
+
+    def _end_without_usage(self) -> None:
+        """The provider named its finish reason, and neither usage nor the end came."""
+        if self._reply is not None and self._reply.full:
+            self._wait(END_AFTER, self._end_without_usage)  # we do not read: the wait is for the client
+        else:
             self.end()
             self.cancel()
-            return
-        if silence >= PING_AFTER:
-            self._ping()
-        self._arm()
 
     def _ping(self) -> None:
-        """Tell the client that its answer is still coming, once the provider has begun one."""
+        """Tell the client that its answer is still coming, once no other provider could give it unseen."""
         if self._reply is not None:
-            self._reply.write(self.answering.ping())
-        elif self._body and not self.opened.done():
+            if not self._reply.full:
+                self._reply.write(self.answering.ping())
+        elif not self.opened.done() and (self._spoken or self._last):
+            self._body += self.answering.ping()
             self.opened.set_result(b"")
 
     # what the gateway calls
@@ -263,5 +294,3 @@ class Relay:
                 await reply.drained()
                 self.attempt.resume()
         reply.finish()
-        if self._timer is not None:
-            self._timer.cancel()

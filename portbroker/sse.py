@@ -67,6 +67,11 @@ class SSEParser:
         self._dispatch(events)
         return events
 
+    @property
+    def between(self) -> bool:
+        """Whether no event has begun whose end is not here."""
+        return not (self._pieces or self._data or self._name is not None)
+
     def _start(self, data: bytes) -> bytes:
         """The first bytes without a BOM; nothing as long as they may still become one."""
         data = (self._bom or b"") + data

@@ -21,6 +21,8 @@ from portbroker.headers import caller_auth, fold, passthrough_headers
 from portbroker.snapshot import Target
 from portbroker.sse import SSEParser, SSETooLarge
 
+_EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
+_SHORTEST_EVENT = 4
 _GARBAGE_LIMIT = 3
 """Chunks in a row that are not JSON before the stream is given up."""
 
@@ -164,7 +166,8 @@ class _Telling:
         return self.encoder.fail(error, self.reading.asked.request_id)
 
     def ping(self) -> bytes:
-        return self.encoder.ping()
+        # Before an answer has begun, its dialect has no event that may stand there.
+        return self.encoder.ping() if self.content else b": ping\n\n"
 
 
 class Translating(_Telling):
@@ -211,6 +214,7 @@ class Passing(_Telling):
     def __init__(self, asked: Asked, *, swallow_usage: bool) -> None:
         super().__init__(asked)
         self._swallow = swallow_usage
+        self._held = bytearray()  # an event that has begun: should it never end, an error event must not end it
 
     def whole(self, body: bytes) -> bytes:
         self.reading.whole(body)
@@ -229,8 +233,23 @@ class Passing(_Telling):
         for _, payload in read:
             self._look(payload)
         if not self._swallow:
-            return data
+            return self._ended_events(data)
         return b"".join([_framed(name, payload) for name, payload in read if not _is_usage_chunk(payload)])
+
+    def _ended_events(self, data: bytes) -> bytes:
+        """All that has come, up to the end of an event."""
+        held = self._held
+        between = self.reading.parser.between
+        if between and not held:
+            return data
+        start = max(0, len(held) - 3)
+        held += data
+        cut = len(held) if between else max(held.rfind(mark, start) + len(mark) for mark in _EVENT_ENDS)
+        if cut < _SHORTEST_EVENT:
+            return b""
+        out = bytes(held[:cut])
+        del held[:cut]
+        return out
 
     def _look(self, payload: bytes) -> None:
         """Read a copy of one event. Once content has gone out, an error event is the client's to read."""
@@ -245,13 +264,14 @@ class Passing(_Telling):
             self.content = any(event["type"] == "content_block_start" for event in events)
 
     def end(self) -> bytes:
-        rest = self._look_at(self.reading.parser.finish(), b"")
+        unended = bool(self._held)
+        rest = self._look_at(self.reading.parser.finish(), b"\n\n" if unended else b"")
         if self.fault is None:
             try:
                 self.reading.decoder.finish()
             except ProviderError as error:
                 self.fault = error
-        return rest
+        return b"" if unended and self.fault is not None else rest
 
 
 def _framed(name: str | None, payload: bytes) -> bytes:
@@ -291,6 +311,7 @@ def prepare(call: Call, target: Target, *, strict: bool, request_id: str, create
     report = Report()
     for adaptation in read:
         report.add(adaptation.code, adaptation.path)
+    report.names = conversation.params.get("_names", {})
     conversation, answer = conversation.copy(), conversation.answer.copy()
     answer.created, answer.estimate, answer.origin = created, call.estimate, target.origin_hash
     answer.call_id = request_id.removeprefix("req_")
