@@ -19,8 +19,8 @@ Schema = dict[str, Any]
 SCHEMA = schema()
 _EXPECTATION = {**SCHEMA["$defs"]["TestConfig"]["properties"]["expect"], "title": "Expectation"}
 SECTIONS: dict[str, Schema] = {"Config": SCHEMA, **SCHEMA["$defs"], "Expectation": _EXPECTATION}
-GRAMMAR = frozenset(DEFINITIONS)
-"""Definitions that `docs/field-maps.md` explains."""
+GRAMMAR = {"Rule": "rules", "When": "conditions", "Condition": "conditions"}
+"""Definitions that `docs/field-maps.md` explains, with the heading."""
 
 _PLAIN = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`",
           "object": "mapping"}  # fmt: skip
@@ -82,8 +82,8 @@ def _of_pattern(message: str) -> str:
 
 def _link(name: str) -> str:
     title = SECTIONS[name]["title"].lower()
-    page = "field-maps.md" if name in GRAMMAR else ""
-    return f"[{title}]({page}#{title.replace(' ', '-')})"
+    place = f"field-maps.md#{GRAMMAR[name]}" if name in GRAMMAR else f"#{title.replace(' ', '-')}"
+    return f"[{title}]({place})"
 
 
 def _default(part: Schema) -> str:
