@@ -4,29 +4,24 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from aiohttp import web
 
-from portbroker.auth import is_loopback
 from portbroker.clients import Clients
 from portbroker.demo import DemoUpstream
-from portbroker.errors import PortBrokerError
 from portbroker.gateway import Gateway
+from portbroker.listening import BACKLOG, bind, url_of, waiting
 from portbroker.snapshot import Snapshot
 from portbroker.upstream import HttpUpstream
 
 log = logging.getLogger("portbroker")
 
-_DRAIN = 30.0
+DRAIN = 30.0
 """Seconds that calls under way may take to end once the server is told to stop."""
-_BACKLOG = 2048
-
-
-class StartError(PortBrokerError):
-    """The server cannot start; the message says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +39,29 @@ async def running(snapshot: Snapshot, *, host: str, port: int, max_body: int) ->
 
     Raises `StartError` when it may not or cannot listen there.
     """
-    if not is_loopback(host):
-        raise StartError(
-            f"refusing to listen on {host}: this version has no API keys, so anyone who reaches that address could "
-            "spend your credentials; use 127.0.0.1 (server.host or HOST) and a proxy that authenticates"
-        )
+    async with serving(snapshot, bind(host, port), max_body=max_body) as listening:
+        yield listening
+
+
+@contextlib.asynccontextmanager
+async def serving(snapshot: Snapshot, sockets: Sequence[socket.socket], *, max_body: int) -> AsyncIterator[Listening]:
+    """A gateway that serves on sockets that listen already, until the context ends; then they are closed."""
+    loop = asyncio.get_running_loop()
     upstream = HttpUpstream(local={"demo": DemoUpstream()})
     gateway = Gateway(snapshot, upstream)
     clients = _clients(gateway, max_body)
+    url = url_of(sockets)
+    listeners = [await loop.create_server(clients.connect, sock=sock, backlog=BACKLOG) for sock in sockets]
     try:
-        listener = await asyncio.get_running_loop().create_server(clients.connect, host, port, backlog=_BACKLOG)
-    except OSError as error:
-        await upstream.close()
-        raise StartError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; set another port (server.port or PORT)"
-        ) from error
-    try:
-        yield Listening(gateway, clients, _url(listener))
+        yield Listening(gateway, clients, url)
     finally:
-        listener.close()
         gateway.draining = True
-        await clients.end(_DRAIN)
+        accepted = waiting(sockets)
+        for listener in listeners:
+            listener.close()
+        for connection in accepted:
+            await loop.connect_accepted_socket(clients.connect, connection)
+        await clients.end(DRAIN)
         await upstream.close()
 
 
@@ -76,11 +73,6 @@ def _clients(gateway: Gateway, max_body: int) -> Clients:
     return Clients(handle, max_body=max_body)
 
 
-def _url(listener: asyncio.Server) -> str:
-    host, port = listener.sockets[0].getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
 async def serve(snapshot: Snapshot, *, host: str, port: int, max_body: int) -> None:
     """Serve until SIGTERM or SIGINT; a second one does not wait for calls under way."""
     stop = asyncio.Event()
@@ -89,7 +81,7 @@ async def serve(snapshot: Snapshot, *, host: str, port: int, max_body: int) -> N
         log.info("serving %s, revision %s", listening.url, snapshot.revision)
         await stop.wait()
         _on_signal(listening.clients.hurry)
-        log.info("stopping: new calls are refused, calls under way have %d s to end; again to end at once", _DRAIN)
+        log.info("stopping: new calls are refused, calls under way have %d s to end; again to end at once", DRAIN)
     log.info("stopped")
 
 
@@ -97,3 +89,13 @@ def _on_signal(act: Callable[[], None]) -> None:
     """What SIGTERM and SIGINT do from now on."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, act)
+
+
+def run(main: Coroutine[object, object, None]) -> None:
+    """Run it on the fastest event loop that there is here."""
+    try:
+        import uvloop
+    except ImportError:  # not made for Windows
+        asyncio.run(main)
+    else:
+        uvloop.run(main)

@@ -19,7 +19,8 @@ FLOORS = (
     ("portbroker.demo", "portbroker.relay"),
     ("portbroker.side",),
     ("portbroker.clients", "portbroker.gateway"),
-    ("portbroker.app",),
+    ("portbroker.app", "portbroker.listening"),
+    ("portbroker.workers",),
     ("portbroker.cases", "portbroker.cli", "portbroker.__main__"),
 )  # fmt: skip
 

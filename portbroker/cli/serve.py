@@ -1,18 +1,17 @@
 """`portbroker serve`, and a bare `portbroker`."""
 
 import argparse
-import asyncio
 import logging
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from portbroker.cli.files import add_file, config_path
 from portbroker.cli.loading import compiled, place_of
 from portbroker.cli.terminal import CommandError, Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
+    from portbroker.config.load import Loaded
     from portbroker.snapshot import Snapshot
 
 DESCRIPTION = """\
@@ -22,9 +21,11 @@ SIGTERM and SIGINT let the calls under way end first."""
 EXAMPLES = """\
   portbroker                             serve ./portbroker.yaml
   portbroker serve gateway.yaml
-  portbroker --port 9000                 on another port (PORT=9000 does the same)"""
+  portbroker --port 9000                 on another port (PORT=9000 does the same)
+  portbroker --workers auto              a process for each core"""
 
 
+MOST_WORKERS = 256
 _CALLS_LOGGED = {"all": logging.DEBUG, "sample": logging.INFO, "failures": logging.WARNING}
 
 
@@ -32,26 +33,68 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_file(parser)
     parser.add_argument("--host", help="the address to listen on (default: server.host of the file)")
     parser.add_argument("--port", type=int, help="the port, 0 for a free one (default: server.port of the file)")
+    parser.add_argument("--workers", type=_workers, metavar="N|auto",
+                        help="processes that share the port (default: server.workers of the file)")  # fmt: skip
     parser.add_argument("--log", choices=_CALLS_LOGGED, default="sample",
                         help="which calls have a line in the log: those that failed, and of the others all, at most "
                         "100 a second (sample, the default) or none")  # fmt: skip
 
 
-def run(args: argparse.Namespace, terminal: Terminal) -> int:
-    loaded, snapshot = compiled(config_path(args))
-    from portbroker.app import StartError, serve
+def _workers(text: str) -> int | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    if text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= MOST_WORKERS:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_WORKERS}, or auto")
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+
+def run(args: argparse.Namespace, terminal: Terminal) -> int:
+    path = config_path(args)
+    loaded, snapshot = compiled(path)
+    from portbroker.listening import StartError
+
     logging.getLogger("portbroker.calls").setLevel(_CALLS_LOGGED[args.log])
-    _introduce(snapshot)
     server = loaded.config.server
     host = args.host or server.host
     port = server.port if args.port is None else args.port
+    workers = _count(args.workers or server.workers)
     try:
-        _runner()(serve(snapshot, host=host, port=port, max_body=server.max_body))
+        if workers > 1:
+            return _supervise(loaded, snapshot, path.parent, host=host, port=port, workers=workers)
+        _serve(snapshot, host=host, port=port, max_body=server.max_body)
     except StartError as error:
         raise CommandError(str(error)) from error
     return 0
+
+
+def _count(workers: int | Literal["auto"]) -> int:
+    if workers != "auto":
+        return workers
+    from portbroker.workers import cores
+
+    return cores()
+
+
+def _serve(snapshot: "Snapshot", *, host: str, port: int, max_body: int) -> None:
+    from portbroker.app import run, serve
+
+    _log_to_standard_error("%(asctime)s %(levelname)-7s %(message)s")
+    _introduce(snapshot)
+    run(serve(snapshot, host=host, port=port, max_body=max_body))
+
+
+def _supervise(loaded: "Loaded", snapshot: "Snapshot", directory: Path, *, host: str, port: int, workers: int) -> int:
+    """Serve with several processes. Everything is imported, compiled and bound before the first is forked."""
+    from portbroker.listening import bind
+    from portbroker.workers import Prepare, Supervisor, work
+
+    _log_to_standard_error("%(asctime)s %(process)d %(levelname)-7s %(message)s")
+    _introduce(snapshot)
+    return Supervisor(Prepare.of(loaded, 1, directory), bind(host, port), work, count=workers).run()
+
+
+def _log_to_standard_error(form: str) -> None:
+    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
 
 
 def _introduce(snapshot: "Snapshot") -> None:
@@ -62,12 +105,3 @@ def _introduce(snapshot: "Snapshot") -> None:
             log.info("provider %s: %s", provider.name, place_of(provider))
         else:
             log.warning("provider %s is inactive: %s", provider.name, provider.reason)
-
-
-def _runner() -> "Callable[[Coroutine[object, object, None]], None]":
-    """The fastest event loop that there is here."""
-    try:
-        import uvloop
-    except ImportError:  # not made for Windows
-        return asyncio.run
-    return uvloop.run
