@@ -29,7 +29,7 @@ _TIERS = {"standard": "default", "priority": "priority"}
 
 def completion_id(message_id: str) -> str:
     """The message's own id in a chat client's form; a fresh one for a message without."""
-    return "chatcmpl-" + message_id.removeprefix("msg_") if message_id else mint("chatcmpl-")
+    return "chatcmpl-" + message_id.removeprefix("msg_").removeprefix("chatcmpl-") if message_id else mint("chatcmpl-")
 
 
 def finish_reason(stop_reason: Any, calls: bool) -> str:

@@ -143,3 +143,8 @@ def test_an_answer_without_an_id_is_given_one() -> None:
     first, second = (encode(answer(TEXT, id=""))[0]["id"] for _ in range(2))
     assert first.startswith("chatcmpl-")
     assert first != second
+
+
+@pytest.mark.parametrize("given", ["msg_abc", "chatcmpl-abc", "abc"])
+def test_an_id_has_its_prefix_once(given: str) -> None:
+    assert encode(answer(TEXT, id=given))[0]["id"] == "chatcmpl-abc"
