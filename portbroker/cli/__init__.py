@@ -52,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         name, rest = _chosen(list(sys.argv[1:] if argv is None else argv))
         command = cast(Command, import_module(f"portbroker.cli.{name}"))
-        return command.run(_parser(name, command).parse_args(rest), terminal)
+        status = command.run(_parser(name, command).parse_args(rest), terminal)
+        sys.stdout.flush()  # now: at exit, a reader that has had enough would be a failure
+        return status
     except CommandError as error:
         terminal.error(str(error), error.hint)
         return error.status

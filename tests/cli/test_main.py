@@ -96,9 +96,12 @@ def test_a_fault_of_ours_is_one_line_and_no_traceback(
         main(["schema"])
 
 
-def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_had_enough_is_no_error(unbuffered: str, tmp_path: Path) -> None:
+    variables = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     script = f"{sys.executable} -m portbroker schema | head -c 10; exit ${{PIPESTATUS[0]}}"
-    result = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    command = ["bash", "-c", script]
+    result = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=30)
     assert (result.returncode, len(result.stdout), result.stderr) == (0, 10, "")
 
 
