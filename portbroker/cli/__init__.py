@@ -54,7 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = cast(Command, import_module(f"portbroker.cli.{name}"))
         status = command.run(_parser(name, command).parse_args(rest), terminal)
         sys.stdout.flush()  # now: at exit, a reader that has had enough would be a failure
-        return status
     except CommandError as error:
         terminal.error(str(error), error.hint)
         return error.status
@@ -73,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         terminal.error(f"{type(error).__name__}: {error}", "set PORTBROKER_DEBUG=1 to see where it happened")
         return 1
+    else:
+        return status
 
 
 def _chosen(argv: list[str]) -> tuple[str, list[str]]:
