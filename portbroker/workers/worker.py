@@ -4,6 +4,7 @@ The one rule: a worker accepts nothing before it is told to, and nothing after t
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
@@ -23,7 +24,7 @@ _TAKE = 64 * 1024
 
 def work(channel: socket.socket, sockets: Sequence[socket.socket]) -> None:
     """Serve on `sockets` what comes through `channel`, until told to stop; calls under way end first."""
-    run(_serve(channel, sockets))
+    run(serve(channel, sockets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,18 @@ class Prepared:
     max_body: int
 
 
-async def _serve(channel: socket.socket, sockets: Sequence[socket.socket]) -> None:
-    # Told to end, a worker ends as if it had heard the last of its orders. Told again, at once.
+async def serve(channel: socket.socket, sockets: Sequence[socket.socket]) -> None:
+    """What `work` does, for an event loop that runs already."""
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, _hear_no_more, loop, channel.dup())
-    orders = Orders(*await asyncio.open_unix_connection(sock=channel))
+    reader, writer = await asyncio.open_unix_connection(sock=channel)
+    with channel.dup() as same, contextlib.closing(writer):
+        # Told to end, a worker ends as if it had heard the last of its supervisor. Told again, at once.
+        loop.add_signal_handler(signal.SIGTERM, _hear_no_more, loop, same)
+        await _follow(Orders(reader, writer), sockets)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+async def _follow(orders: "Orders", sockets: Sequence[socket.socket]) -> None:
     if (first := await orders.next()) is None:
         return
     async with serving(first.snapshot, sockets, max_body=first.max_body) as listening:
