@@ -28,7 +28,8 @@ IDLE = 75.0
 """Seconds that a connection may be idle, or take to send the head of a request."""
 _LAST_CHANCE = 0.5
 """Seconds that an idle connection stays open when the server stops: a request may be on its way."""
-_FORCED = 1.0
+_FORCED = 0.1
+"""Seconds in which calls that are cut off may clean up."""
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -44,6 +45,7 @@ class Clients(web.Server):
         self.malformed = 0
         self._max_body = max_body
         self._idle = idle
+        self._open: set[_Connection] = set()  # aiohttp's own list keeps some that are gone
         self._changed = asyncio.Event()
         self._hurried = False
 
@@ -62,9 +64,12 @@ class Clients(web.Server):
         loop = asyncio.get_running_loop()
         return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=self._max_body)
 
-    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        super().connection_lost(handler, exc)
-        if not self.connections:
+    def opened(self, connection: "_Connection") -> None:
+        self._open.add(connection)
+
+    def closed(self, connection: "_Connection") -> None:
+        self._open.discard(connection)
+        if not self._open:
             self._changed.set()
 
     def hurry(self) -> None:
@@ -82,13 +87,13 @@ class Clients(web.Server):
     async def _empty(self) -> None:
         """Returns when no connection is left, or nobody wants to wait any longer."""
         idle: set[_Connection] = set()
-        while self.connections and not self._hurried:
+        while self._open and not self._hurried:
             self._changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_CHANCE):
                     await self._changed.wait()
             # Whoever was idle before and is so now: what served a call in between has told its client to go.
-            before, idle = idle, {c for c in self.connections if isinstance(c, _Connection) and c.idle}
+            before, idle = idle, {connection for connection in self._open if connection.idle}
             for connection in before & idle:
                 connection.force_close()
 
@@ -110,6 +115,14 @@ class _Connection(web.RequestHandler):
             auto_decompress=False,
         )
         self._clients = clients
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._clients.opened(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._clients.closed(self)
 
     @property
     def idle(self) -> bool:
