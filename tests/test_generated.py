@@ -16,6 +16,7 @@ def copy(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "portbroker").mkdir()
     shutil.copy(ROOT / "portbroker.yaml", tmp_path)
+    main([], tmp_path)
     return tmp_path
 
 
@@ -28,6 +29,8 @@ def test_a_stale_file_is_named_with_the_difference_and_made_anew(
 ) -> None:
     page = copy / "docs" / "configuration.md"
     page.write_text(page.read_text().replace("The port to listen on", "The harbour"))
+    (copy / "portbroker" / "starter.yaml").unlink()
+    capsys.readouterr()
     assert main(["--check"], copy) == 1
     said = capsys.readouterr().err
     assert "The harbour" in said
