@@ -11,7 +11,7 @@ that do not know them leave them out.
 """
 
 from binascii import b2a_base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from random import randbytes
@@ -40,16 +40,20 @@ class Adaptation:
 
 
 class Report:
-    """The adaptations of one translation, in order, each once."""
+    """The adaptations of one translation, in order, each once.
 
-    __slots__ = ("_seen",)
+    `names` says what the client calls what has another name in canonical form.
+    """
+
+    __slots__ = ("_seen", "names")
 
     def __init__(self) -> None:
         self._seen: dict[Adaptation, None] = {}
+        self.names: Mapping[str, str] = {}
 
     def add(self, code: AdaptationCode, path: str) -> None:
         """Record one adaptation; a repeated one counts once."""
-        self._seen[Adaptation(code, path)] = None
+        self._seen[Adaptation(code, self.names.get(path, path))] = None
 
     def __iter__(self) -> Iterator[Adaptation]:
         return iter(self._seen)
@@ -117,7 +121,8 @@ class AnswerContext:
     names back to the client's; calls of `custom_tools` return as free text. `estimate` is the estimated number of
     input tokens, for a provider that reports none. `created` is the Unix time, in seconds, for a dialect that shows
     one. `origin` names provider and model, for state that is valid only where it came from. `call_id` is the call's
-    own, for answers that come without a usable one.
+    own, for answers that come without a usable one. `tool_map` leads from flat tool names to `namespace`, `name` and
+    `kind`; `echo` is what the answer repeats of its call, in the client's own words.
     """
 
     request_model: str | None = None
@@ -135,6 +140,7 @@ class AnswerContext:
     created: int = 0
     origin: str = ""
     call_id: str = ""
+    echo: Json = field(default_factory=dict)
 
     def copy(self) -> "AnswerContext":
         """An equal one, to be completed."""
@@ -198,6 +204,14 @@ def _block_start(block: Json) -> Json:
     return {**{k: v for k, v in block.items() if k != "citations"}, **empty} if empty is not None else block
 
 
+def block_events(index: int, block: Json) -> Iterator[Event]:
+    """A whole block as the canonical events that would have told it."""
+    yield {"type": "content_block_start", "index": index, "content_block": _block_start(block)}
+    for delta in _block_deltas(block):
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+    yield {"type": "content_block_stop", "index": index}
+
+
 def answer_events(answer: Json) -> Iterator[Event]:
     """A canonical answer as the canonical stream that would have told it."""
     whole_usage = answer.get("usage") or {}
@@ -206,10 +220,7 @@ def answer_events(answer: Json) -> Iterator[Event]:
     start.pop("stop_details", None)
     yield {"type": "message_start", "message": start}
     for index, block in enumerate(answer["content"]):
-        yield {"type": "content_block_start", "index": index, "content_block": _block_start(block)}
-        for delta in _block_deltas(block):
-            yield {"type": "content_block_delta", "index": index, "delta": delta}
-        yield {"type": "content_block_stop", "index": index}
+        yield from block_events(index, block)
     delta = {name: answer.get(name) for name in ("stop_reason", "stop_sequence")}
     if answer.get("stop_details"):
         delta["stop_details"] = answer["stop_details"]
