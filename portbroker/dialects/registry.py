@@ -13,6 +13,12 @@ from portbroker.dialects.openai_chat import encode_answer as chat_replies
 from portbroker.dialects.openai_chat import encode_request as chat_bodies
 from portbroker.dialects.openai_chat import errors as chat_errors
 from portbroker.dialects.openai_chat import passthrough as chat_bytes
+from portbroker.dialects.openai_responses import decode_answer as responses_answers
+from portbroker.dialects.openai_responses import decode_request as responses_calls
+from portbroker.dialects.openai_responses import encode_answer as responses_replies
+from portbroker.dialects.openai_responses import encode_request as responses_bodies
+from portbroker.dialects.openai_responses import errors as responses_errors
+from portbroker.dialects.openai_responses import passthrough as responses_bytes
 
 ANTHROPIC_MESSAGES = Dialect(
     name="anthropic.messages",
@@ -40,4 +46,17 @@ OPENAI_CHAT = Dialect(
     encode_error=chat_errors.encode_error,
 )
 
-DIALECTS: dict[str, Dialect] = {d.name: d for d in (ANTHROPIC_MESSAGES, OPENAI_CHAT)}
+OPENAI_RESPONSES = Dialect(
+    name="openai.responses",
+    path="/responses",
+    decode_request=responses_calls.decode_request,
+    encode_request=responses_bodies.encode_request,
+    pass_request=responses_bytes.pass_request,
+    decode_answer=responses_answers.decode_answer,
+    encode_answer=responses_replies.encode_answer,
+    stream_decoder=responses_answers.StreamDecoder,
+    stream_encoder=responses_replies.StreamEncoder,
+    encode_error=responses_errors.encode_error,
+)
+
+DIALECTS: dict[str, Dialect] = {d.name: d for d in (ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES)}

@@ -9,7 +9,7 @@ from portbroker.config.options import Options
 from portbroker.conversation import Json, Report
 from portbroker.fieldmap import Params, RuleContext
 from portbroker.fieldmap.conditions import Known
-from portbroker.fieldmap.presets import has_preset, read_preset
+from portbroker.fieldmap.presets import read_preset
 from portbroker.fieldmap.problems import Place, RuleProblem, refuse
 from portbroker.fieldmap.rules import Rule, bind_rules, compile_list
 
@@ -21,9 +21,7 @@ def known_options(options: Options) -> Known:
 
 @cache
 def dialect_table(dialect: str) -> tuple[Rule, ...]:
-    """The compiled table of a dialect, `presets/dialects/<dialect>.yaml`; empty when it has none."""
-    if not has_preset(f"dialects/{dialect}"):
-        return ()
+    """The compiled table of a dialect, `presets/dialects/<dialect>.yaml`."""
     problems: list[RuleProblem] = []
     table = compile_list(read_preset(f"dialects/{dialect}")["params"], Place(problems, ("params",)))
     refuse(problems)

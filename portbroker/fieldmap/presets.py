@@ -17,11 +17,6 @@ _DIRECTORY = Path(__file__).parent.parent / "presets"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def has_preset(name: str) -> bool:
-    """Whether there is such a file under `presets/`."""
-    return (_DIRECTORY / f"{name}.yaml").is_file()
-
-
 @cache
 def read_preset(name: str) -> dict[str, Any]:
     """The document of one file under `presets/`, by its name without `.yaml`. Never change it."""

@@ -7,7 +7,6 @@ one that is named like the provider's type. The one rule: all that can be wrong 
 from collections.abc import Iterable, Mapping
 
 from portbroker.config.model import CatalogEntry, ProviderConfig, TranslationConfig
-from portbroker.dialects.registry import DIALECTS
 from portbroker.fieldmap.effective import FieldMap, Where, build
 from portbroker.fieldmap.fragments import Fragment, compile_fragment, location
 from portbroker.fieldmap.library import Library, builtin_fragments
@@ -38,8 +37,6 @@ class ProviderMaps:
         self._fixed, self._own = self._declared(provider.translation, at / "translation")
         if self._fixed is None:
             self._check_ties(models, at)
-        if not problems:
-            self._check_dialects(models, at)
         refuse(problems)
 
     def _named_like(self, provider_type: str, vendor: str | None, at: Place) -> Fragment:
@@ -79,13 +76,6 @@ class ProviderMaps:
                 names = ", ".join(fragment.name for fragment in best)
                 hint = "make one `match` more exact, or name the translation under `translation`"
                 at.fault(f"the translations {names} match {model!r} equally well", hint)
-
-    def _check_dialects(self, models: Iterable[str], at: Place) -> None:
-        for model in dict.fromkeys(models):
-            field_map = self.resolve(model)
-            if field_map.dialect not in DIALECTS:
-                what = f"the translation {field_map.name} speaks {field_map.dialect} to {model!r}"
-                at.fault(f"{what}, which providers are not called in yet", f"known: {', '.join(DIALECTS)}")
 
     def _best(self, model: str) -> list[Fragment]:
         """The candidates that match a model most exactly; the user's win over ours that are no more exact."""

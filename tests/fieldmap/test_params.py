@@ -23,5 +23,9 @@ def test_options_decide_what_a_dialects_table_does() -> None:
     assert params == {"max_tokens": 5, "stop_sequences": ["a", "b"], "top_k": 3}
 
 
-def test_a_dialect_without_a_table_leaves_everything_as_it_is() -> None:
-    assert translated("openai.responses", {}, {"max_tokens": 5}) == ({"max_tokens": 5}, [])
+def test_the_responses_api_has_its_own_name_and_least_value_of_the_limit_and_no_stop_sequences() -> None:
+    params = {"max_tokens": 5, "stop_sequences": ["a"], "verbosity": "low", "seed": 0, "logit_bias": {"1": 2}}
+    assert translated("openai.responses", {}, params) == (
+        {"max_output_tokens": 16, "text": {"verbosity": "low"}},
+        ["clamped:max_tokens", "dropped:stop_sequences", "dropped:logit_bias"],
+    )

@@ -126,15 +126,6 @@ def test_rules_of_a_provider_that_extend_something_lie_over_that() -> None:
     assert ids(field_map) == ["mis-seed", "mis-limit", "mis-extra", "mis-unknown", "mine"]
 
 
-def test_a_dialect_that_is_not_served_is_a_fault_for_the_models_that_need_it() -> None:
-    translations = {"next": {"match": {"model": "gpt-6*"}, "dialect": "openai.responses"}}
-    assert maps(translations=translations, models=("gpt-5",)).resolve("gpt-5").dialect == "openai.chat"
-    assert problems(translations=translations, models=("gpt-6",)) == [
-        ": the translation next speaks openai.responses to 'gpt-6', which providers are not called in yet known: "
-        "anthropic.messages, openai.chat"
-    ]
-
-
 # Merging
 
 

@@ -16,7 +16,8 @@ from portbroker.dialects.openai_chat.reported_errors import refuse_error, refuse
 from portbroker.dialects.openai_chat.stops import Stop
 from portbroker.dialects.openai_chat.stream_tools import thought_signature
 from portbroker.dialects.openai_chat.think_tags import split
-from portbroker.dialects.openai_chat.usage import estimated_usage, read_usage
+from portbroker.dialects.openai_chat.usage import read_usage
+from portbroker.dialects.usage import estimated_usage
 from portbroker.errors import ProviderError
 
 __all__ = ["StreamDecoder", "decode_answer"]

@@ -14,7 +14,8 @@ from portbroker.dialects.openai_chat.narrator import Narrator
 from portbroker.dialects.openai_chat.reported_errors import refuse_error, refuse_failure
 from portbroker.dialects.openai_chat.stops import Stop
 from portbroker.dialects.openai_chat.think_tags import ThinkTags
-from portbroker.dialects.openai_chat.usage import estimated_usage, first_usage, read_usage
+from portbroker.dialects.openai_chat.usage import read_usage
+from portbroker.dialects.usage import estimated_usage, first_usage
 from portbroker.errors import ProviderError
 
 _DELTA = "choices[0].delta"

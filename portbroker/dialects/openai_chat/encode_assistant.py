@@ -46,14 +46,14 @@ class AssistantMessages:
         self._texts: list[Json] = []
         self._calls: list[Json] = []
         self._thoughts: list[Json] = []
-        self._in_text = False
+        self._speaking: str | None = None  # the place of the message whose text goes on
 
     def _add(self, block: Block) -> None:
         kind = block.kind
         if kind == "text":
-            self._add_text(block.data)
+            self._add_text(block)
             return
-        self._in_text = False
+        self._speaking = None
         if kind == "tool_use":
             self._add_call(block)
         elif kind in THINKING:
@@ -69,14 +69,14 @@ class AssistantMessages:
         else:
             self._report.add("dropped", block.path)
 
-    def _add_text(self, data: Json) -> None:
-        """Text follows text without a gap: the API splits one text around its citations."""
-        if not self._in_text:
+    def _add_text(self, block: Block) -> None:
+        """Text of one message follows without a gap: the API splits one text around its citations."""
+        if self._speaking != block.place:
             self._texts.append(text_part(""))
-        self._in_text = True
+        self._speaking = block.place
         last = self._texts[-1]
-        last["text"] += data["text"]
-        last.update(cache_mark(data, self._options))
+        last["text"] += block.data["text"]
+        last.update(cache_mark(block.data, self._options))
 
     def _add_call(self, block: Block) -> None:
         data = block.data

@@ -65,7 +65,7 @@ def encode_block(data: Json, path: str, options: Options, report: Report) -> lis
     if kind == "text":
         parts = [text_part(data["text"])] if data["text"].strip() else []
     elif kind == "image":
-        parts = [_image(data["source"], path, options, report)]
+        parts = [_image(data, path, options, report)]
     elif kind == "document":
         parts = _document(data, path, options, report)
     elif kind == "search_result":
@@ -87,13 +87,16 @@ def _marked(part: Json, data: Json, options: Options) -> Json:
     return {**part, **cache_mark(data, options)}
 
 
-def _image(source: Json, path: str, options: Options, report: Report) -> Json:
+def _image(data: Json, path: str, options: Options, report: Report) -> Json:
     """An image part, or the text that stands for an image that cannot travel."""
+    source = data["source"]
     kind = source["type"]
+    detail = {"detail": data["_detail"]} if "_detail" in data else {}
     if options.vision and kind == "base64":
-        return {"type": "image_url", "image_url": {"url": f"data:{source['media_type']};base64,{source['data']}"}}
+        url = f"data:{source['media_type']};base64,{source['data']}"
+        return {"type": "image_url", "image_url": {"url": url, **detail}}
     if options.vision and kind == "url":
-        return {"type": "image_url", "image_url": {"url": source["url"]}}
+        return {"type": "image_url", "image_url": {"url": source["url"], **detail}}
     report.add("dropped", path)
     if not options.vision:
         return text_part(NO_VISION)

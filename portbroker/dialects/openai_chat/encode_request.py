@@ -15,11 +15,9 @@ from portbroker.dialects.openai_chat.encode_tools import encode_tools
 from portbroker.dialects.openai_chat.encode_turns import TurnEncoder
 from portbroker.dialects.openai_chat.pairs import repair_pairs
 from portbroker.dialects.openai_chat.reasoning import encode_reasoning
+from portbroker.dialects.openai_params import plain_params
 from portbroker.dialects.tool_names import ToolNames
 from portbroker.fieldmap import Params
-
-# Parameters that no rule can translate: what is sent for them depends on more than themselves.
-_BY_CODE = frozenset({"thinking", "output_config", "output_format"})
 
 
 def encode_request(
@@ -31,7 +29,7 @@ def encode_request(
     form, instruction = encode_form(conversation.params, options, report)
     messages, marks = _messages(conversation, instruction, names, options, report)
     body: Json = {"model": conversation.model, "messages": messages}
-    body.update(params({k: v for k, v in conversation.params.items() if k not in _BY_CODE}, report))
+    body.update(params(plain_params(conversation.params, options), report))
     body.update(tools)
     body.update(_format(form))
     body.update(_reasoning(conversation, options, report, with_tools="tools" in tools))
@@ -46,9 +44,11 @@ def _messages(
     """All messages, the system prompt first, and the keys that their form adds to the body."""
     turns = TurnEncoder(options, names, conversation.answer.origin, report)
     system = turns.system(conversation.system)
+    led = turns.led(conversation.turns)
+    system += [part for turn in led for part in turns.system(turn.blocks)]
     if instruction:
         system.append(text_part(instruction))
-    messages, marks = arrange(repair_pairs(turns.encode(conversation.turns), report), options, report)
+    messages, marks = arrange(repair_pairs(turns.encode(conversation.turns[len(led) :]), report), options, report)
     if system:
         messages.insert(0, {"role": options.system_role, "content": content_of(system)})
     return messages, marks

@@ -4,6 +4,8 @@ The one rule: neighbours of one role are one turn before anything else is done, 
 be spread over several messages.
 """
 
+from itertools import takewhile
+
 from portbroker.config.options import Options
 from portbroker.conversation import Block, Json, Report, Turn
 from portbroker.dialects.openai_chat.encode_assistant import AssistantMessages
@@ -24,6 +26,12 @@ class TurnEncoder:
     def encode(self, turns: list[Turn]) -> list[Json]:
         """The messages of a conversation, system prompt apart. Calls and results may still lack each other."""
         return [message for turn in self._merged(turns) for message in self._messages(turn)]
+
+    def led(self, turns: list[Turn]) -> list[Turn]:
+        """The system messages that a conversation begins with, where the provider takes only one and that first."""
+        if self._options.mid_system != "user_reminder":
+            return []
+        return list(takewhile(lambda turn: turn.role == "system", turns))
 
     def system(self, blocks: list[Block]) -> list[Json]:
         """The parts of a system prompt: its texts. Nothing else can be in one."""

@@ -1,0 +1,174 @@
+"""A Responses client's body to the canonical conversation.
+
+The one rule: a scalar takes Anthropic's name where Anthropic has one; every other keeps the name and value that the
+client gave it, so that a target may still know it.
+"""
+
+from typing import Any
+
+from portbroker.conversation import AnswerContext, Block, Conversation, Json, Report
+from portbroker.dialects.openai_responses.decode_items import Items
+from portbroker.dialects.openai_responses.decode_tools import Tools
+from portbroker.dialects.openai_responses.stored import refuse_unheld
+from portbroker.dialects.reading import (
+    object_in,
+    optional_count,
+    optional_flag,
+    optional_list,
+    optional_number,
+    optional_text,
+    refuse,
+    text_in,
+)
+
+# Read below and elsewhere, or of no meaning to any provider but OpenAI and without effect on what is said.
+_READ = frozenset({
+    "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "stream", "max_output_tokens",
+    "temperature", "top_p", "reasoning", "text", "user", "safety_identifier", "metadata", "service_tier", "include",
+    "previous_response_id", "conversation", "background", "background_options", "prompt", "store", "truncation",
+    "stream_options", "max_tool_calls", "context_management", "moderation", "client_metadata", "top_logprobs",
+    "access_programs", "image",
+})  # fmt: skip
+# Words that a Responses body does not have: they must not pass for canonical ones, nor keys with an underscore
+# for ours.
+_TAKEN = frozenset({"stop_sequences", "output_config", "thinking", "max_tokens"})
+
+_TIERS = {"auto": "auto", "default": "standard_only"}
+
+_NAMES = {
+    "max_tokens": "max_output_tokens",
+    "thinking": "reasoning",
+    "reasoning_effort": "reasoning.effort",
+    "output_config.effort": "reasoning.effort",
+    "output_config.format": "text.format",
+    "verbosity": "text.verbosity",
+}
+"""What the client calls what has another name in canonical form."""
+
+_ECHOED = (
+    "instructions", "metadata", "temperature", "top_p", "max_output_tokens", "previous_response_id", "tools",
+    "tool_choice", "parallel_tool_calls", "truncation", "text",
+)  # fmt: skip
+
+
+def decode_request(body: Json, report: Report) -> Conversation:
+    """The conversation of a Responses body. Raises `CallError` with `param` for what cannot be read or honoured."""
+    model = text_in(body.get("model"), "model") or refuse("model", "a model name")
+    refuse_unheld(body)
+    tools = Tools(report)
+    tools.add(body.get("tools"), "tools")
+    items = Items(tools, report)
+    items.read(body.get("input"))
+    choice = tools.choose(body)
+    return Conversation(
+        model=model,
+        system=_instructions(body),
+        turns=items.turns,
+        tools=tools.offered,
+        tool_choice=choice,
+        params=_params(body, report),
+        stream=optional_flag(body, "stream") or False,
+        answer=_answer(body, model, tools),
+    )
+
+
+def _instructions(body: Json) -> list[Block]:
+    text = optional_text(body, "instructions")
+    return [Block({"type": "text", "text": text}, "instructions")] if text and text.strip() else []
+
+
+def _params(body: Json, report: Report) -> Json:
+    params = {}
+    for key, value in body.items():
+        if key in _TAKEN or key[:1] == "_":
+            report.add("dropped", key)
+        elif key not in _READ and value is not None:
+            params[key] = value
+    if body.get("top_logprobs"):
+        report.add("dropped", "top_logprobs")
+    params |= _present(
+        max_tokens=optional_count(body, "max_output_tokens"),
+        temperature=optional_number(body, "temperature"),
+        top_p=optional_number(body, "top_p"),
+    )
+    params |= _user(body) | _tier(body) | _output(body)
+    params["_names"] = _NAMES
+    return params
+
+
+def _present(**values: Any) -> Json:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _user(body: Json) -> Json:
+    user, safety = optional_text(body, "user"), optional_text(body, "safety_identifier")
+    params = _present(_user=user, _safety_identifier=safety, _metadata=body.get("metadata"))
+    name = safety or user
+    return {**params, "metadata": {"user_id": name}} if name else params
+
+
+def _tier(body: Json) -> Json:
+    tier = optional_text(body, "service_tier")
+    if tier is None:
+        return {}
+    return {"service_tier": _TIERS[tier]} if tier in _TIERS else {"_service_tier": tier}
+
+
+def _output(body: Json) -> Json:
+    """`thinking` and `output_config`, from how hard to think and what to answer with."""
+    effort = _object(body, "reasoning").get("effort")
+    text = _object(body, "text")
+    config = _present(effort=effort if effort != "none" else None, format=_format(text.get("format")))
+    params: Json = {"output_config": config} if config else {}
+    if effort and text_in(effort, "reasoning.effort"):
+        params["thinking"] = {"type": "disabled" if effort == "none" else "adaptive"}
+    if text.get("verbosity") is not None:
+        params["verbosity"] = text_in(text["verbosity"], "text.verbosity")
+    return params
+
+
+def _object(body: Json, key: str) -> Json:
+    value = body.get(key)
+    return {} if value is None else object_in(value, key)
+
+
+def _format(value: object) -> Json | None:
+    """The wanted form of the answer; `json_object` has no schema, and Anthropic has no such form."""
+    if value is None:
+        return None
+    path = "text.format"
+    form = object_in(value, path)
+    kind = form.get("type")
+    if kind in ("text", None):
+        return None
+    if kind == "json_object":
+        return {"type": "json_object"}
+    if kind != "json_schema":
+        refuse(f"{path}.type", "one of text, json_object and json_schema")
+    extra = {f"_{key}": form[key] for key in ("name", "description", "strict") if form.get(key) is not None}
+    return {"type": "json_schema", "schema": object_in(form.get("schema"), f"{path}.schema"), **extra}
+
+
+def _answer(body: Json, model: str, tools: Tools) -> AnswerContext:
+    """What the body says about the answer. Nobody reads thinking that is neither shown nor to be sent back."""
+    reasoning = _object(body, "reasoning")
+    summary = reasoning.get("summary") or reasoning.get("generate_summary")
+    shown = summary not in (None, "none")
+    encrypted = "reasoning.encrypted_content" in optional_list(body.get("include"), "include")
+    return AnswerContext(
+        request_model=model,
+        thinking_requested=shown or encrypted,
+        thinking_omitted=not shown,
+        custom_tools=frozenset(name for name, tool in tools.names.map.items() if tool["kind"] == "custom"),
+        tool_map=tools.names.map,
+        include_usage=_object(body, "stream_options").get("include_usage") is True,
+        encrypted=encrypted,
+        echo=_echo(body, reasoning),
+    )
+
+
+def _echo(body: Json, reasoning: Json) -> Json:
+    echo = {key: body[key] for key in _ECHOED if body.get(key) is not None}
+    if reasoning:
+        echo["reasoning"] = {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")}
+    return echo
