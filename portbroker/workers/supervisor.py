@@ -4,7 +4,6 @@ The one rule: no event loop, no thread, and nothing that waits but one `select`;
 """
 
 import contextlib
-import gc
 import logging
 import os
 import selectors
@@ -74,7 +73,6 @@ class Supervisor:
 
     def run(self) -> int:
         """The exit status, once told to stop. Raises `StartError` when no worker can be made to serve."""
-        gc.freeze()  # what is here before the first fork stays shared: collecting must not write to it
         with self._hearing_signals():
             while not self._done():
                 self._start_due()
