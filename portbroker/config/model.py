@@ -416,6 +416,7 @@ DEFAULT_ROUTES = (
     RouteConfig(path="/v1/messages", dialect="anthropic.messages"),
     RouteConfig(path="/api/anthropic/v1/messages", dialect="anthropic.messages"),
     RouteConfig(path="/v1/chat/completions", dialect="openai.chat"),
+    RouteConfig(path="/v1/responses", dialect="openai.responses"),
 )
 DEFAULT_MODELS = (
     ModelConfig(match="claude-*haiku*", tier="small"),
