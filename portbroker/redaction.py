@@ -55,6 +55,11 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return _SHAPED.sub(_MARK, text)
 
 
+def reveals(text: str, secrets: Iterable[str]) -> bool:
+    """Whether `text` holds one of `secrets`."""
+    return any(secret in text for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+
+
 def _keep_name(match: re.Match[str]) -> str:
     name = next(filter(None, match.groups()))
     return f"{name}{_MARK}" if name.endswith("=") else f"{name} {_MARK}"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from portbroker.dialects.faults import read_error_response
 from portbroker.errors import ProviderError
+from portbroker.redaction import reveals
 from portbroker.translate import Answering
 from portbroker.upstream import Attempt
 from portbroker.wire import Reply
@@ -61,7 +62,9 @@ class Relay:
     # what the transport calls
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
-        self.status, self.headers = status, headers
+        secrets = self.answering.reading.asked.target.secrets
+        self.status = status
+        self.headers = {n: v for n, v in headers.items() if not reveals(v, secrets)}
         self.first_byte_at = self._loop.time()
         kind = headers.get("content-type", "")
         self._streaming = self._stream and 200 <= status < 300 and "json" not in kind and "html" not in kind
@@ -119,7 +122,7 @@ class Relay:
         else:
             self._hold(out)
         self._raise_fault()
-        if reading.decoder.finished:
+        if self.answering.over or self.answering.told:
             self._finish()
             self._dismiss()
         elif reading.decoder.finishing and not self._finishing:

@@ -14,7 +14,7 @@ import orjson
 from portbroker.call import Call
 from portbroker.conversation import AnswerContext, Conversation, Event, Json, Report, answer_events
 from portbroker.dialects import StreamDecoder, StreamEncoder
-from portbroker.dialects.faults import read_error_response, read_fault
+from portbroker.dialects.faults import holds_fault, read_error_response, read_fault
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.fieldmap import RuleContext
 from portbroker.headers import caller_auth, fold, passthrough_headers
@@ -23,6 +23,7 @@ from portbroker.sse import SSEParser, SSETooLarge
 
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 _SHORTEST_EVENT = 4
+_DONE = b"[DONE]"
 _GARBAGE_LIMIT = 3
 """Chunks in a row that are not JSON before the stream is given up."""
 
@@ -51,7 +52,7 @@ class Reading:
         self.events = 0
         self.reported = False
         self._whole_usage: Json | None = None
-        self._garbage = 0
+        self.garbage = 0  # chunks in a row that are not JSON
 
     @cached_property
     def parser(self) -> SSEParser:
@@ -78,7 +79,7 @@ class Reading:
             chunk = orjson.loads(payload)
         except orjson.JSONDecodeError:
             return self._unreadable(payload)
-        self._garbage = 0
+        self.garbage = 0
         self.events += 1
         fieldmap = self.asked.target.fieldmap
         if fieldmap.stream and isinstance(chunk, dict):
@@ -87,10 +88,11 @@ class Reading:
         return self.decoder.feed(chunk)
 
     def _unreadable(self, payload: bytes) -> list[Event]:
-        if payload.strip() == b"[DONE]":
+        if payload.strip() == _DONE:
+            self.garbage = 0
             return self.decoder.done()
-        self._garbage += 1
-        if self._garbage == _GARBAGE_LIMIT:
+        self.garbage += 1
+        if self.garbage == _GARBAGE_LIMIT:
             raise ProviderError("the provider's stream is not JSON")
         return []
 
@@ -120,7 +122,7 @@ class Reading:
 
 
 class Answering(Protocol):
-    """An answer on its way. `content` turns true when the client has something to see.
+    """An answer on its way. `content` turns true when the client has something to see, `over` when it has seen all.
 
     `fault` is what ended a stream before its time, and `told` says that the client has read of it in the provider's own
     words. `whole` and `unstreamed` raise `ProviderError` instead, for with them nothing has gone out.
@@ -128,6 +130,7 @@ class Answering(Protocol):
 
     reading: Reading
     content: bool
+    over: bool
     fault: ProviderError | None
     told: bool
 
@@ -151,6 +154,7 @@ class _Telling:
     def __init__(self, asked: Asked) -> None:
         self.reading = Reading(asked)
         self.content = False
+        self.over = False
         self.fault: ProviderError | None = None
         self.told = False
 
@@ -186,6 +190,7 @@ class Translating(_Telling):
                 self._encode(reading.read(payload), out)
         except ProviderError as error:
             self.fault = error
+        self.over = reading.decoder.finished
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _encode(self, events: list[Event], out: list[bytes]) -> None:
@@ -214,6 +219,7 @@ class Passing(_Telling):
     def __init__(self, asked: Asked, *, swallow_usage: bool) -> None:
         super().__init__(asked)
         self._swallow = swallow_usage
+        self._done_follows = asked.call.dialect.name == "openai.chat"
         self._held = bytearray()  # an event that has begun: should it never end, an error event must not end it
 
     def whole(self, body: bytes) -> bytes:
@@ -230,11 +236,14 @@ class Passing(_Telling):
 
     def _look_at(self, read: list[tuple[str | None, bytes]], data: bytes) -> bytes:
         """What goes on of `data`, after a look at a copy of the events in it."""
-        for _, payload in read:
-            self._look(payload)
-        if not self._swallow:
-            return self._ended_events(data)
-        return b"".join([_framed(name, payload) for name, payload in read if not _is_usage_chunk(payload)])
+        good = [event for event in read if self._look(event[1])]
+        if self._swallow:
+            good = [event for event in good if not _is_usage_chunk(event[1])]
+        else:
+            ended = self._ended_events(data)
+            if len(good) == len(read):
+                return ended
+        return b"".join([_framed(name, payload) for name, payload in good])
 
     def _ended_events(self, data: bytes) -> bytes:
         """All that has come, up to the end of an event."""
@@ -251,33 +260,54 @@ class Passing(_Telling):
         del held[:cut]
         return out
 
-    def _look(self, payload: bytes) -> None:
-        """Read a copy of one event. Once content has gone out, an error event is the client's to read."""
+    def _look(self, payload: bytes) -> bool:
+        """Read a copy of one event, and tell whether it goes on.
+
+        Once content has gone out, an error event is the client's to read. What its parser could not read is not.
+        """
         if self.fault is not None:
-            return
+            return False
+        reading = self.reading
         try:
-            events = self.reading.read(payload)
+            events = reading.read(payload)
         except ProviderError as error:
-            self.fault, self.told = error, self.content
-            return
+            self.fault, self.told = error, self.content and _is_fault(payload)
+            return self.told
         if not self.content:
             self.content = any(event["type"] == "content_block_start" for event in events)
+        if reading.decoder.finished:
+            self.over = not self._done_follows or payload.strip() == _DONE
+        return not reading.garbage
 
     def end(self) -> bytes:
         unended = bool(self._held)
         rest = self._look_at(self.reading.parser.finish(), b"\n\n" if unended else b"")
         if self.fault is None:
             try:
-                self.reading.decoder.finish()
+                rest += self._lacking(self.reading.decoder.finish())
             except ProviderError as error:
                 self.fault = error
         return b"" if unended and self.fault is not None else rest
+
+    def _lacking(self, events: list[Event]) -> bytes:
+        """The end of an answer that its provider did not give, where clients depend on it."""
+        if self._done_follows:
+            return b""
+        return b"".join([_framed(event["type"], orjson.dumps(event)) for event in events])
 
 
 def _framed(name: str | None, payload: bytes) -> bytes:
     """An SSE event again; a payload of several lines gets as many data lines."""
     head = b"event: %b\n" % name.encode() if name else b""
     return head + b"data: " + payload.replace(b"\n", b"\ndata: ") + b"\n\n"
+
+
+def _is_fault(payload: bytes) -> bool:
+    """Whether an event is an error in its dialect's own form."""
+    try:
+        return holds_fault(orjson.loads(payload))
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _is_usage_chunk(payload: bytes) -> bool:

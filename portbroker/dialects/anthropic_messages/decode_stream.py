@@ -53,10 +53,10 @@ class StreamDecoder:
         return [{"type": "message_stop"}]
 
     def finish(self) -> list[Event]:
-        """The body ended; raises unless `message_stop` was seen."""
-        if not self.finished:
+        """The body ended; raises unless `message_stop` was seen, or nothing else was lacking."""
+        if not (self.finished or self.finishing):
             raise ProviderError("the provider's stream ended before its answer did")
-        return []
+        return self.done()
 
     def _stray(self, chunk: object) -> list[Event]:
         if not self.finished and holds_fault(chunk):

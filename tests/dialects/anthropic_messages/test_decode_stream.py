@@ -58,7 +58,15 @@ def test_nothing_follows_the_end() -> None:
     assert stream.done() == []
 
 
-@pytest.mark.parametrize("chunks", [(), (START,), (START, DELTA)])
+def test_a_body_that_ends_after_its_finish_reason_only_lacks_the_stop() -> None:
+    decoder = StreamDecoder(AnswerContext(), Report())
+    for chunk in (START, DELTA):
+        decoder.feed(chunk)
+    assert decoder.finish() == [{"type": "message_stop"}]
+    assert decoder.finish() == []
+
+
+@pytest.mark.parametrize("chunks", [(), (START,)])
 def test_a_body_that_ends_before_its_answer_is_an_error(chunks: tuple[Json, ...]) -> None:
     with pytest.raises(ProviderError):
         decoder(*chunks).finish()
