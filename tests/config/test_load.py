@@ -91,7 +91,7 @@ def test_sections_whose_entries_are_commented_out_count_as_absent() -> None:
     config = loaded("providers:\n#  - name: A\nmodels:\nserver:\nroutes:\ntests:\ncatalog:\ntranslations:\n").config
     assert config.providers == ()
     assert len(config.models) == 3
-    assert len(config.routes) == 3
+    assert len(config.routes) == 4
 
 
 def test_a_right_file_costs_no_library_that_it_does_not_need() -> None:
