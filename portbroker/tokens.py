@@ -21,7 +21,7 @@ _PER_TOOL = 8
 _SKIPPED = frozenset({"data", "signature", "encrypted_content", "file_data", "url", "cache_control"})
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts(value: Any) -> Iterator[str]:
     """Every string that a model would read, keys included."""
     stack = [value]
     while stack:
@@ -66,7 +66,7 @@ def _media(value: Any) -> int:
 def estimate(body: Json) -> int:
     """Input tokens of a request body, in any dialect: what it says, its messages, tools, images and documents."""
     parts = [body.get(name) for name in ("system", "instructions", "messages", "input", "tools")]
-    total = sum(map(text_tokens, _texts(parts))) + _media(parts)
+    total = sum(map(text_tokens, texts(parts))) + _media(parts)
     messages, tools = body.get("messages"), body.get("tools")
     total += _PER_MESSAGE * (len(messages) if isinstance(messages, list) else 1)
     total += _PER_TOOL * (len(tools) if isinstance(tools, list) else 0)

@@ -18,7 +18,7 @@ from portbroker.dialects.faults import holds_fault, read_error_response, read_fa
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.fieldmap import RuleContext
 from portbroker.headers import caller_auth, fold, passthrough_headers
-from portbroker.snapshot import Target
+from portbroker.snapshot import Credential, Target
 from portbroker.sse import SSEParser, SSETooLarge
 
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
@@ -321,11 +321,13 @@ def _is_usage_chunk(payload: bytes) -> bool:
     return isinstance(chunk, dict) and chunk.get("choices") == [] and bool(chunk.get("usage"))
 
 
-def prepare(call: Call, target: Target, *, strict: bool, request_id: str, created: int) -> tuple[bytes, Answering]:
+def prepare(
+    call: Call, target: Target, *, strict: bool, request_id: str, created: int, route: str = ""
+) -> tuple[bytes, Answering]:
     """The body for `target` and what will turn its answer into the client's.
 
-    `created` is Unix seconds. Raises `CallError` for a call that cannot be put to this target: it cannot be read, or it
-    would lose something and the file (or `strict`) refuses loss.
+    `created` is Unix seconds, `route` the path that was called. Raises `CallError` for a call that cannot be put to
+    this target: it cannot be read, or it would lose something and the file (or `strict`) refuses loss.
     """
     rules = RuleContext(
         model=target.model,
@@ -333,6 +335,7 @@ def prepare(call: Call, target: Target, *, strict: bool, request_id: str, create
         client=call.dialect.name,
         stream=call.stream,
         provider=target.provider.name,
+        route=route,
         options=target.fieldmap.options_view,
     )
     if target.dialect is call.dialect:
@@ -390,9 +393,11 @@ def is_anthropic_passthrough(target: Target, call: Call) -> bool:
     return target.dialect is call.dialect and call.dialect.name == "anthropic.messages"
 
 
-def upstream_headers(target: Target, call: Call, client: Mapping[str, str]) -> Mapping[str, str]:
-    """What the provider gets: its own fixed headers, and of the client's what an allow-list lets through."""
-    headers = target.headers
+def upstream_headers(
+    target: Target, call: Call, client: Mapping[str, str], credential: Credential
+) -> Mapping[str, str]:
+    """What the provider gets: the fixed headers of a key, and of the client's what an allow-list lets through."""
+    headers = credential.headers
     if is_anthropic_passthrough(target, call):
         headers = passthrough_headers(headers, fold(client.items()))
     if target.provider.pass_client_credentials:

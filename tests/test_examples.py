@@ -23,6 +23,7 @@ from portbroker.compile import compile_snapshot
 from portbroker.config.document import parse
 from portbroker.config.load import load, load_text
 from portbroker.snapshot import Route, Snapshot
+from tests.calls import asking
 from tests.providers import (
     FakeProvider,
     Json,
@@ -108,7 +109,7 @@ async def speak(request: web.Request) -> web.StreamResponse:
 
 def served_names(snapshot: Snapshot) -> list[str]:
     """A name for each rule and for each entry of a provider's list."""
-    patterns = [rule.pattern for rule in snapshot.rules]
+    patterns = [rule.pattern.text for rule in snapshot.models.rules if rule.when is None]
     patterns += [pattern for provider in snapshot.providers.values() for pattern in provider.models]
     return list(dict.fromkeys(pattern.replace("*", "x") for pattern in patterns))
 
@@ -142,7 +143,7 @@ async def one_call(
     session: aiohttp.ClientSession, url: str, name: str, route: Route, provider: FakeProvider, snapshot: Snapshot,
     *, stream: bool,
 ) -> None:  # fmt: skip
-    target = snapshot.pool(name).targets[0]
+    target = snapshot.resolve(asking(name)).targets[0]
     body: Json = {"model": name, "max_tokens": 50, "stream": stream, "messages": [{"role": "user", "content": "hi"}]}
     async with session.post(url + route.path, json=body) as response:
         raw = await response.read()

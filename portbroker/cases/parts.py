@@ -22,7 +22,7 @@ from portbroker.fieldmap.problems import RulesError
 from portbroker.fieldmap.rules import compile_rules
 from portbroker.headers import answer_headers, fixed_headers, fold
 from portbroker.origin import Origin, Timeouts
-from portbroker.snapshot import Provider, Target
+from portbroker.snapshot import Credential, Provider, Target
 from portbroker.translate import Answering, Asked, Passing, Translating, is_anthropic_passthrough, upstream_headers
 
 REQUEST_ID: Final = "req_case"
@@ -37,13 +37,14 @@ def plain_target(dialect: Dialect, options: Options, model: str = "", key: str =
     fieldmap = build("case", [fragment], Facts(), Where("case", _BASE_URL, model))
     auth = {fieldmap.auth.header: fieldmap.auth.value.replace("${key}", key)}
     return Target(
+        name="case",
         provider=_provider(),
         model=model,
         dialect=dialect,
         fieldmap=fieldmap,
         origin=Origin("http", "127.0.0.1", 9),
         path=f"/v1{dialect.path}",
-        headers=fixed_headers(dialect.name, auth),
+        credentials=(Credential("", "-", fixed_headers(dialect.name, auth)),),
         secrets=(),
         origin_hash="",
     )
@@ -124,7 +125,7 @@ def sent_head(given: Json, client: Dialect, provider: Dialect, options: Options)
     call = _call(client)
     _, _, query = str(given.get("$path", "")).partition("?")
     path = target.path_with(query if is_anthropic_passthrough(target, call) else "")
-    return {"$path": path, "$headers": dict(upstream_headers(target, call, sent))}
+    return {"$path": path, "$headers": dict(upstream_headers(target, call, sent, target.credentials[0]))}
 
 
 def told_headers(given: Json, client: Dialect) -> dict[str, str]:

@@ -13,7 +13,8 @@ from portbroker.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from portbroker.config.load import Loaded
-    from portbroker.snapshot import ModelRule, Provider, Snapshot
+    from portbroker.resolution import ModelRule
+    from portbroker.snapshot import Provider, Snapshot
 
 DESCRIPTION = """\
 Do all that a reload does with a file, but serve it: read, render, validate, compile.
@@ -72,22 +73,33 @@ def summary(loaded: "Loaded", snapshot: "Snapshot") -> Json:
             for provider in snapshot.providers.values()
         ],
         "routes": [{"path": r.path, "dialect": r.dialect.name, "on_loss": r.on_loss} for r in snapshot.routes.values()],
-        "models": [_rule(rule) for rule in snapshot.rules],
+        "models": [_rule(rule) for rule in snapshot.models.rules],
         "tests": len(loaded.config.tests),
         "warnings": [_plain(problem) for problem in loaded.warnings],
     }
 
 
 def _rule(rule: "ModelRule") -> Json:
-    targets = [{"provider": provider, "model": model} for provider, model in rule.targets]
-    return {"match": rule.pattern, "tier": rule.tier, "targets": targets}
+    """A rule in the words of the file, what it does not say left out but for `tier` and `targets`."""
+    said: Json = {
+        "when": rule.when.text if rule.when else None,
+        "model": rule.model.text if rule.model else None,
+        "providers": list(rule.providers),
+        "strategy": rule.strategy,
+    }
+    return {
+        "regex" if rule.pattern.regex else "match": rule.pattern.text,
+        "tier": rule.tier,
+        "targets": [{"provider": target.provider, "model": target.model.text} for target in rule.targets],
+        **{word: value for word, value in said.items() if value},
+    }
 
 
 def _print_summary(path: str, loaded: "Loaded", snapshot: "Snapshot", terminal: Terminal) -> None:
     terminal.say(f"{terminal.paint('good', 'green')}  {path}  revision {snapshot.revision}")
     sections: dict[str, list[tuple[str, ...]]] = {
         "providers": [_provider_row(provider, terminal) for provider in snapshot.providers.values()],
-        "models": [(rule.pattern, _goes_to(rule)) for rule in snapshot.rules],
+        "models": [(rule.pattern.text, _goes_to(rule)) for rule in snapshot.models.rules],
         "routes": [(route.path, route.dialect.name) for route in snapshot.routes.values()],
     }
     for title, rows in sections.items():
@@ -107,8 +119,14 @@ def _provider_row(provider: "Provider", terminal: Terminal) -> tuple[str, ...]:
 
 def _goes_to(rule: "ModelRule") -> str:
     if rule.tier:
-        return f"the {rule.tier} model of each provider"
-    return ", then ".join(f"{provider}/{model}" for provider, model in rule.targets)
+        where = f"the {rule.tier} model of {' and '.join(rule.providers) or 'each provider'}"
+    elif rule.model is not None:
+        where = f"{rule.model.text} of {' and '.join(rule.providers)}" if rule.providers else f"as {rule.model.text}"
+    else:
+        between = ", then " if rule.strategy in (None, "priority") else ", "
+        where = between.join(f"{target.provider}/{target.model.text}" for target in rule.targets)
+    strategy = f" ({rule.strategy})" if rule.strategy else ""
+    return where + strategy + (f" when {rule.when.text}" if rule.when else "")
 
 
 def _inactive(snapshot: "Snapshot") -> "list[Provider]":

@@ -19,9 +19,12 @@ from portbroker.config.load import SWITCHED_OFF, Loaded, load
 from portbroker.config.model import ProviderConfig, TestConfig
 from portbroker.conversation import Json
 from portbroker.errors import CallError, GatewayError
+from portbroker.facts import Facts
 from portbroker.failure import worst
 from portbroker.side import dialect_of
 from portbroker.snapshot import Route, Snapshot
+from portbroker.standing import Undisturbed
+from portbroker.strategies import order
 from portbroker.translate import prepare, upstream_headers
 
 _PLACEHOLDER: Final = SecretStr("no-credential-in-tests")
@@ -63,10 +66,12 @@ def _sent(body: Json, headers: Mapping[str, str], route: Route, snapshot: Snapsh
     """What the first target that can take the call would be sent."""
     call = parse_call(orjson.dumps(body), route.dialect)
     failures: list[GatewayError] = []
-    for target in snapshot.pool(call.model).targets:
+    facts = Facts(call, headers)
+    pool = snapshot.resolve(facts)
+    for target in order(pool, facts, Undisturbed()):
         strict = "error" in (route.on_loss, target.provider.on_loss) or headers.get("x-portbroker-strict") == "1"
         try:
-            raw, answering = prepare(call, target, strict=strict, request_id="req_test", created=0)
+            raw, answering = prepare(call, target, strict=strict, request_id="req_test", created=0, route=route.path)
         except GatewayError as error:
             failures.append(error)
         else:
@@ -75,7 +80,7 @@ def _sent(body: Json, headers: Mapping[str, str], route: Route, snapshot: Snapsh
                 "provider": target.provider.name,
                 "model": target.model,
                 "upstream": orjson.loads(raw),
-                "headers": _shown(upstream_headers(target, call, headers)),
+                "headers": _shown(upstream_headers(target, call, headers, target.credentials[0])),
                 "adaptations": sorted(map(str, answering.reading.asked.report)),
             }
     raise worst(failures)

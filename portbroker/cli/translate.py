@@ -8,7 +8,7 @@ from portbroker.cli.files import add_file, config_path
 from portbroker.cli.loading import compiled, near, provider_of
 from portbroker.cli.terminal import CommandError, Terminal
 from portbroker.conversation import Json, Report
-from portbroker.errors import GatewayError
+from portbroker.errors import CallError, GatewayError
 
 if TYPE_CHECKING:
     from portbroker.call import Call
@@ -62,7 +62,7 @@ def _for_provider(args: argparse.Namespace, client: "Dialect") -> Json:
     _, snapshot = compiled(config_path(args))
     provider = provider_of(snapshot, args.provider)
     call = _call(client)
-    target = snapshot.target(provider, args.model or _upstream_model(snapshot, provider, call.model))
+    target = snapshot.target(provider, args.model or _upstream_model(snapshot, provider, call))
     if args.to and _dialect(args.to) is not target.dialect:
         raise CommandError(f"{provider.name} speaks {target.dialect.name}, not {args.to}", "leave out --to")
     body, answering = prepare(call, target, strict=args.strict, request_id="", created=0)
@@ -97,14 +97,14 @@ def _dialect(word: str) -> "Dialect":
     return DIALECTS[name]
 
 
-def _upstream_model(snapshot: "Snapshot", provider: "Provider", model: str) -> str:
+def _upstream_model(snapshot: "Snapshot", provider: "Provider", call: "Call") -> str:
     """The provider's word for a requested model: by the rule that decides, else the word itself."""
-    rule = next((rule for rule in snapshot.rules if rule.matches(model)), None)
-    if rule is None:
-        return model.removeprefix(f"{provider.name}/")
-    if rule.tier is not None:
-        return provider.tiers.get(rule.tier, model)
-    return next((upstream for name, upstream in rule.targets if name == provider.name), model)
+    from portbroker.facts import Facts
+
+    try:
+        return snapshot.models.upstream_model(Facts(call, {}), call.model, provider) or call.model
+    except CallError:  # nobody serves the name; this provider may know it all the same
+        return call.model.removeprefix(f"{provider.name}/")
 
 
 def _result(body: bytes, report: Report) -> Json:

@@ -5,18 +5,41 @@ pydantic accepts here, the JSON Schema accepts too: numbers and switches are str
 `is_active: no` (text, in YAML 1.2) are faults in both.
 """
 
-import re
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 
+from portbroker.config.fields import (
+    Bool,
+    Count,
+    Dollars,
+    DurationText,
+    HeaderName,
+    HeaderValue,
+    Int,
+    Name,
+    PlainSeconds,
+    Seconds,
+    Secret,
+    Section,
+    Url,
+    UrlPath,
+    seconds,
+)
 from portbroker.config.options import Options
-from portbroker.config.titles import title_of
-from portbroker.config.values import fit_for_header, header_name, plain_ascii, without_control_characters
+from portbroker.config.reliability import (
+    BreakerConfig,
+    HealthCheckConfig,
+    HedgeConfig,
+    Keys,
+    LimitsConfig,
+    RetryConfig,
+)
 
 DialectName = Literal["anthropic.messages", "openai.chat", "openai.responses"]
 Tier = Literal["big", "medium", "small"]
 OnLoss = Literal["report", "error"]
+Strategy = Literal["priority", "weighted", "round_robin", "least_latency", "lowest_cost", "sticky"]
 ProviderType = Literal[
     "openai", "azure", "anthropic", "gemini", "mistral", "perplexity", "ollama", "groq", "openrouter", "deepseek",
     "moonshot", "zai", "qwen", "minimax", "xai", "together", "fireworks", "vllm", "llamacpp", "lmstudio", "custom",
@@ -27,55 +50,6 @@ ErrorClass = Literal[
     "context", "rate_limit", "overloaded", "timeout", "refused", "api",
 ]  # fmt: skip
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
-
-
-def seconds(value: Any) -> Any:
-    """`5s`, `1m`, `500ms` or a number of seconds as a float; anything else is left for pydantic to refuse."""
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
-        return float(match[1]) * _UNITS[match[2]]
-    return value
-
-
-_DURATION_SCHEMA = {
-    "type": "string",
-    "pattern": r"^\d+(\.\d+)?(ms|s|m|h)?$|\{\{",
-    "patternErrorMessage": "must be a number of seconds or a duration such as 500ms, 5s, 2m or 1h",
-}
-_DurationText = Annotated[str, WithJsonSchema(_DURATION_SCHEMA)]
-
-Int = Annotated[int, Strict()]
-Count = Annotated[int, Strict(), Field(gt=0)]
-Bool = Annotated[bool, Strict()]
-Dollars = Annotated[float, Strict(), Field(ge=0)]
-_PlainSeconds = Annotated[float, Field(gt=0, le=86400)]
-Seconds = Annotated[
-    float,
-    Strict(),
-    Field(gt=0, le=86400),
-    BeforeValidator(seconds, json_schema_input_type=_PlainSeconds | _DurationText),
-]
-Name = Annotated[str, Field(min_length=1), AfterValidator(without_control_characters)]
-HeaderName = Annotated[str, AfterValidator(header_name)]
-HeaderValue = Annotated[str, AfterValidator(fit_for_header)]
-Url = Annotated[
-    str,
-    Field(
-        pattern=r"^https?://[^\s/]|^\{\{",
-        json_schema_extra={"patternErrorMessage": "must be a URL that begins with http:// or https://"},
-    ),
-    AfterValidator(without_control_characters),
-]
-UrlPath = Annotated[
-    str,
-    Field(
-        pattern=r"^/[^\s?#]*$",
-        json_schema_extra={
-            "patternErrorMessage": "must be a path that begins with / and holds no space, query or fragment"
-        },
-    ),
-]
 _Auto = Annotated[
     Literal["auto"],
     WithJsonSchema({"type": "string", "pattern": "^auto$", "patternErrorMessage": "must be a whole number or auto"}),
@@ -113,34 +87,12 @@ Expectation = Annotated[
 ]
 
 
-def _secret(value: SecretStr) -> SecretStr:
-    plain_ascii(without_control_characters(value.get_secret_value()))
-    return value
-
-
 def _base(url: str) -> str:
     """The URL itself; raises ValueError for one that already ends in what a dialect adds."""
     for ending in ("/chat/completions", "/messages", "/responses"):
         if url.rstrip("/").endswith(ending):
             raise ValueError(f"must end before {ending}, which is added by itself")
     return url
-
-
-Secret = Annotated[
-    SecretStr, Field(min_length=1), AfterValidator(_secret), WithJsonSchema({"type": "string", "minLength": 1})
-]
-
-
-class Section(BaseModel):
-    """A mapping of the file: unknown keys are refused, values cannot change, and errors never show them."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-        field_title_generator=lambda name, _: title_of(name),
-    )
 
 
 class ServerConfig(Section):
@@ -166,7 +118,7 @@ class TimeoutConfig(Section):
     connect: Seconds = Field(10.0, examples=["5s"])
     """From nothing to a connection that can be written to, TLS included."""
     first_byte: Seconds = Field(120.0, examples=["60s"])
-    """From the request being sent to the first byte of the answer."""
+    """From the request being sent to the first content of the answer, as long as another target could be tried."""
     idle: Seconds = Field(300.0, examples=["60s"])
     """Between two events of an answer; keep-alive comments do not count."""
     total: Seconds = Field(3600.0, examples=["10m"])
@@ -285,6 +237,8 @@ class ProviderConfig(Section):
     """Where the provider's API begins. The preset's own when left out."""
     api_key: Secret | None = Field(None, examples=["{{ env.OPENAI_API_KEY }}", "{{ secret.openai }}"])
     """The credential, best as a template. A provider whose variable is not set is inactive, and says so."""
+    api_keys: Keys = Field((), examples=[["{{ env.KEY_1 }}", {"name": "team-b", "key": "{{ env.KEY_2 }}"}]])
+    """Several credentials instead of `api_key`, used in turn. One that is refused, or has no quota left, rests."""
     big_model: Name | None = Field(None, examples=["gpt-5.2"])
     """The provider's model for the tier `big` (Claude Opus)."""
     medium_model: Name | None = Field(None, examples=["gpt-5.2"])
@@ -300,9 +254,15 @@ class ProviderConfig(Section):
     headers: dict[HeaderName, HeaderValue] = Field({}, repr=False, examples=[{"x-title": "my gateway"}])
     """Headers to send with every request, beside the preset's."""
     timeout: Annotated[
-        TimeoutConfig, BeforeValidator(_timeout, json_schema_input_type=_PlainSeconds | _DurationText | TimeoutConfig)
+        TimeoutConfig, BeforeValidator(_timeout, json_schema_input_type=PlainSeconds | DurationText | TimeoutConfig)
     ] = Field(TimeoutConfig(), examples=[60, "2m", {"connect": "5s", "idle": "60s"}])
     """How long to wait. A single number bounds the wait for the first byte and between two events."""
+    limits: LimitsConfig | None = Field(None, examples=[{"concurrency": 8, "queue": 32}])
+    """What this provider may be asked at once and in a minute; without it, as much as anyone likes."""
+    breaker: BreakerConfig | None = Field(None, examples=[{"failures": 3}])
+    """When this provider is left alone, and for how long. What is left out is as `breaker` of the file says."""
+    health_check: HealthCheckConfig | None = Field(None, examples=[{"interval": "30s", "path": "/models"}])
+    """Probe this provider, so that it is known to be ill or well before a call finds out."""
     translation: Name | TranslationConfig | None = Field(None, examples=["my-translation"])
     """The name of a translation, or rules for this provider alone. Otherwise the preset's own."""
     on_loss: OnLoss | None = None
@@ -318,21 +278,73 @@ class TargetConfig(Section):
 
     provider: Name = Field(examples=["OpenAI"])
     """The name of a provider."""
-    model: Name = Field(examples=["gpt-5-mini"])
-    """The model, by the provider's name for it."""
+    model: Name = Field(examples=["gpt-5-mini", "vendor/{{ match[1] }}"])
+    """The model, by the provider's name for it. `{{ match[1] }}` is what the first `*` of the rule's `match` took."""
+    weight: Annotated[int, Strict(), Field(ge=0, le=1_000_000)] | None = Field(None, examples=[3])
+    """Its share of the calls under `weighted` and `sticky`, 1 when left out; 0: only tried when the others fail."""
+
+
+class StickyConfig(Section):
+    """What keeps calls together under the strategy `sticky`."""
+
+    model_config = ConfigDict(title="Sticky")
+
+    by: Annotated[
+        str,
+        Field(
+            pattern=r"^(session|prompt|header\.[A-Za-z0-9_-]+|metadata\.[^.\s]+)$",
+            json_schema_extra={"patternErrorMessage": "must be session, prompt, header.NAME or metadata.NAME"},
+        ),
+    ] = Field("session", examples=["prompt", "header.x-team", "metadata.user_id"])
+    """`session` (else user, else prompt), `prompt` (its stable beginning), or a header or metadata (else prompt)."""
+
+
+class FallbackConfig(Section):
+    """Models to ask when a call is refused for what it is, and no other target of the rule would take it."""
+
+    model_config = ConfigDict(title="Fallbacks")
+
+    context_window: tuple[Name, ...] = Field((), examples=[["long"]])
+    """Asked, in this order, when the prompt is too long. Each name is found like one that a client asks for."""
+    content_policy: tuple[Name, ...] = Field((), examples=[["careful"]])
+    """Asked, in this order, when the provider's content policy refuses the call."""
 
 
 class ModelConfig(Section):
-    """A rule for requested models. The first rule whose `match` holds decides."""
+    """A rule for requested models: the first whose `match` (or `regex`) and `when` hold decides."""
 
     model_config = ConfigDict(title="Model rule")
 
-    match: Name = Field(examples=["claude-*haiku*", "fast"])
-    """A glob over the model that the client asks for."""
+    match: Name | None = Field(None, examples=["claude-*haiku*", "fast"])
+    """A glob over the model that the client asks for. A rule has this or `regex`."""
+    regex: Name | None = Field(None, examples=["gpt-(4|5)[a-z-]*"])
+    """A regular expression that the whole model must match."""
+    when: dict[str, Any] = Field({}, examples=[{"input_tokens": {"gt": 60000}}, {"thinking": True}])
+    """Conditions on the call itself. All must hold; without any, the rule always does."""
     tier: Tier | None = Field(None, examples=["small"])
-    """Send to each active provider's model of this tier, in order of priority."""
+    """Send to each active provider's model of this tier. A rule has one of `tier`, `targets` and `model`."""
     targets: tuple[TargetConfig, ...] = Field((), examples=[[{"provider": "OpenAI", "model": "gpt-5-mini"}]])
-    """Send to exactly these, in this order."""
+    """Send to exactly these."""
+    model: Name | None = Field(None, examples=["gpt-5-mini", "{{ match[1] }}"])
+    """Go on as if this model had been asked for. `{{ match[1] }}` is what the first `*`, or group, took."""
+    providers: tuple[Name, ...] = Field((), examples=[["OpenAI", "Azure"]])
+    """With `tier`: only these providers. With `model`: ask these for it, by that name."""
+    strategy: Strategy | None = Field(None, examples=["weighted"])
+    """Which target is tried first, and which next. `priority`, the order in which they stand, when left out."""
+    sticky: StickyConfig | None = Field(None, examples=[{"by": "header.x-team"}])
+    """What keeps calls together under the strategy `sticky`."""
+    fallbacks: FallbackConfig = Field(FallbackConfig(), examples=[{"context_window": ["long"]}])
+    """Models to ask when a call is refused for what it is."""
+    timeout: (
+        Annotated[
+            TimeoutConfig,
+            BeforeValidator(_timeout, json_schema_input_type=PlainSeconds | DurationText | TimeoutConfig),
+        ]
+        | None
+    ) = Field(None, examples=["30s", {"first_byte": "20s"}])
+    """How long to wait, for calls by this rule. What is left out is as the provider has it."""
+    hedge: HedgeConfig | None = Field(None, examples=[{"after": "2s"}])
+    """Start a second target when the first is slow to speak."""
 
 
 class RouteConfig(Section):
@@ -392,7 +404,7 @@ class TestRequest(Section):
     """A path of `routes`."""
     body: dict[str, Any]
     """The body, as the client would send it."""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field({})
     """The client's headers."""
 
 
@@ -438,9 +450,13 @@ class Config(Section):
     """Where a requested model goes; the first match wins. Left out: haiku is small, sonnet medium, opus big."""
     routes: tuple[RouteConfig, ...] = DEFAULT_ROUTES
     """The paths that clients call. Left out: the usual paths of each dialect."""
-    translations: dict[str, TranslationConfig] = {}
+    retry: RetryConfig = RetryConfig()
+    """How a call that failed is tried again."""
+    breaker: BreakerConfig = BreakerConfig()
+    """When a provider that fails is left alone."""
+    translations: dict[str, TranslationConfig] = Field({})
     """Field maps of your own, by name."""
-    catalog: dict[str, CatalogEntry] = {}
+    catalog: dict[str, CatalogEntry] = Field({})
     """What is known of models, by name or glob; over the built-in entries."""
     tests: tuple[TestConfig, ...] = ()
     """Unit tests of this file, run by `portbroker test`."""

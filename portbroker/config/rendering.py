@@ -1,7 +1,7 @@
 """The document with its templates rendered. The one rule: a provider without its credential is inactive, not wrong.
 
 Templates are text between `{{` and `}}`, or `{%` and `%}`, in a value. `tests:` and field maps are left alone: their
-texts belong to others, and their own `${…}` is filled in later.
+texts belong to others, and their own `${…}` is filled in later. So is `{{ match[1] }}` in the models of a model rule.
 """
 
 import json
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # What nearly every file says. It needs no engine, and jinja2 takes 80 ms to import.
 _PLAIN = re.compile(r"\{\{ *(env|secret)\.([A-Za-z][A-Za-z0-9_]*) *\}\}")
+# What a rule's pattern took of a requested model: it is known when one is asked for.
+_TAKEN = re.compile(r"(\{\{ *match\[\d{1,2}\] *\}\})")
 _LEFT_ALONE = frozenset(("tests", "translations", "catalog"))
 
 
@@ -47,6 +49,7 @@ class _Renderer:
         self._environment = environment
         self._templates: Templates | None = None
         self._result = Rendering(None)
+        self._lacking: dict[int, list[str]] = {}
 
     def render(self, data: Any) -> Rendering:
         self._environment.expect(json.dumps(data))
@@ -76,17 +79,35 @@ class _Renderer:
             self._result.warnings.append(Finding(path, message, "put it under the provider's `headers`"))
 
     def _text(self, text: str, path: Path) -> Any:
-        credential = len(path) == 3 and path[0] == "providers" and path[2] == "api_key"
+        credential = _is_credential(path)
         try:
+            if _is_rewritten(path):
+                return self._around_taken(text)
             return self._rendered(text, credential=credential)
         except Missing as missing:
             if credential:
-                self._result.inactive[int(path[1])] = str(missing)
+                self._lack(path, missing)
                 return None
             self._result.findings.append(Finding(path, str(missing), missing.hint))
         except Fault as fault:
             self._result.findings.append(Finding(path, fault.message, fault.hint))
         return text
+
+    def _lack(self, path: Path, missing: Missing) -> None:
+        """A credential is missing. Of several it is just not used, which is said."""
+        index = int(path[1])
+        self._lacking.setdefault(index, []).append(str(missing))
+        if path[2] == "api_keys":
+            message = f"this key is not used: {missing}"
+            self._result.warnings.append(Finding(path, message, missing.hint))
+
+    def _around_taken(self, text: str) -> str:
+        """The text with every template rendered but those that stand for what a pattern took."""
+        pieces = _TAKEN.split(text)
+        pieces[::2] = [
+            self._rendered(piece, credential=False) if is_template(piece) else piece for piece in pieces[::2]
+        ]
+        return "".join(pieces)
 
     def _rendered(self, text: str, *, credential: bool) -> Rendered:
         if not (plain := _PLAIN.fullmatch(text)):
@@ -106,13 +127,35 @@ class _Renderer:
 
     def _deactivate(self, data: Any) -> None:
         """Switch the providers off that lack their credential, but for those that send the client's own."""
-        for index in list(self._result.inactive):
+        for index, reasons in self._lacking.items():
             provider = data["providers"][index]
             if provider.get("pass_client_credentials") is True or provider.get("is_active") is False:
-                del self._result.inactive[index]
-            elif provider.get("is_active", True) is True:
+                continue
+            if _holds_key(provider):
+                continue
+            self._result.inactive[index] = ", ".join(reasons)
+            if provider.get("is_active", True) is True:
                 provider["is_active"] = False
 
 
 def _is_left_alone(path: Path) -> bool:
     return bool(path) and (path[0] in _LEFT_ALONE or (path[0] == "providers" and path[2:] == ("translation",)))
+
+
+def _is_credential(path: Path) -> bool:
+    """Whether this is `api_key` of a provider, or one of its `api_keys`."""
+    if path[0] != "providers" or len(path) < 3:
+        return False
+    return path[2:] == ("api_key",) or (path[2] == "api_keys" and (len(path) == 4 or path[4:] == ("key",)))
+
+
+def _holds_key(provider: Any) -> bool:
+    """Whether one of several keys is there."""
+    keys = provider.get("api_keys")
+    found = [key.get("key") if isinstance(key, dict) else key for key in keys] if isinstance(keys, list) else []
+    return any(found)
+
+
+def _is_rewritten(path: Path) -> bool:
+    """Whether this is the model of a model rule, or of one of its targets."""
+    return path[0] == "models" and path[-1] == "model" and (len(path) == 3 or path[2:3] == ("targets",))

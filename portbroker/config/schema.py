@@ -6,6 +6,7 @@ The one rule: it is made from the models and the grammar of rules, never written
 import json
 from typing import Any
 
+from portbroker.config.call_words import CALL_WHEN
 from portbroker.config.grammar import DEFINITIONS, Schema
 from portbroker.config.model import Config
 from portbroker.config.options import Options
@@ -22,7 +23,7 @@ def schema() -> Schema:
     made = Config.model_json_schema()
     definitions = made.pop("$defs")
     options = Options.model_json_schema()
-    definitions |= DEFINITIONS | options.pop("$defs", {}) | {"Options": options}
+    definitions |= DEFINITIONS | options.pop("$defs", {}) | {"Options": options, "CallWhen": CALL_WHEN}
     _insert_grammar(definitions)
     for part in (made, *definitions.values()):
         _tidy(part)
@@ -45,6 +46,8 @@ def _insert_grammar(definitions: dict[str, Schema]) -> None:
         properties["options"] = _reference(properties["options"], "Options")
     errors = definitions["ErrorRule"]["properties"]
     errors["when"] = _reference(errors["when"], "When")
+    rules = definitions["ModelConfig"]["properties"]
+    rules["when"] = _reference(rules["when"], "CallWhen")
 
 
 def _reference(part: Schema, name: str) -> Schema:

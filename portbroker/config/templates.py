@@ -19,6 +19,7 @@ from portbroker.config.values import Rendered
 
 _ROOTS = ("env", "secret", "file")
 _FILTERS = ("default", "d", "trim", "lower", "upper", "replace", "string", "int", "first", "last", "join", "urlencode")
+_MATCH = "it is written `{{ match[1] }}`, in the `model` of a model rule or of its targets"
 _KNOWN = "a template knows env.NAME, secret.NAME and file('NAME')"
 
 
@@ -136,7 +137,7 @@ class Templates:
         if unknown:
             name = min(unknown)
             near = difflib.get_close_matches(name.lower(), _ROOTS, 1)
-            hint = f"did you mean `{near[0]}`?" if near else _KNOWN
+            hint = f"did you mean `{near[0]}`?" if near else _MATCH if name == "match" else _KNOWN
             raise Fault(f"a template does not know `{name}`", hint=hint)
 
 

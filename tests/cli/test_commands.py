@@ -144,7 +144,7 @@ model  claude-haiku-4-5
 rule   models rule 1: claude-*haiku*, tier small
 
 tried in this order
-  1.  Local  tiny  openai.chat  http://127.0.0.1:9/v1/chat/completions  translated
+  1.  Local  tiny  openai.chat  http://127.0.0.1:9/v1/chat/completions  translated  priority 2
 
 passed over
   OpenAI  CLI_TEST_KEY is not set
