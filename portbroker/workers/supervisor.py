@@ -90,6 +90,8 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         """Seconds until something is due, None when nothing is."""
+        if self._done():
+            return 0.0
         due = [] if self._stopping else [place.due for place in self._places if not place.child]
         if self._end is not None:
             due.append(self._end)
@@ -113,10 +115,18 @@ class Supervisor:
         return [place.child for place in self._places if place.child]
 
     def _start(self, place: _Place, now: float) -> None:
-        place.child = child = fork(self._work, self._forget, now)
+        try:
+            place.child = child = fork(self._work, self._forget, now)
+        except OSError as error:  # no process, memory or file descriptor is free: those that run go on
+            self._replace(place, "a worker", 0.0, f"could not be started ({error.strerror})")
+            return
         self._selector.register(child.channel, selectors.EVENT_READ, partial(self._hear, place))
-        child.send(self._prepare)
-        self._watch(child)
+        self._tell(child, self._prepare)
+
+    def _tell(self, child: Child, message: Message) -> None:
+        child.send(message)
+        with contextlib.suppress(KeyError):  # it hears nothing more
+            self._watch(child)
 
     def _forget(self) -> None:
         """Close, in a new worker, what is the supervisor's alone: a worker that held the socket to another would keep
@@ -141,7 +151,7 @@ class Supervisor:
 
     def _take(self, child: Child, message: Message) -> None:
         if isinstance(message, Ready):
-            child.send(Commit(message.generation))
+            self._tell(child, Commit(message.generation))
         elif isinstance(message, Committed):
             log.info("worker %d serves revision %s", child.pid, self._prepare.revision)
             self._announce()
@@ -149,7 +159,7 @@ class Supervisor:
             log.error("worker %d cannot serve revision %s: %s", child.pid, self._prepare.revision, message.reason)
             if not self._serving:
                 self._fail(f"a worker cannot serve the configuration: {message.reason}")
-            child.send(Stop())
+            self._tell(child, Stop())
 
     def _announce(self) -> None:
         if not self._serving:
@@ -178,18 +188,17 @@ class Supervisor:
                 self._deaf(child)
                 child.channel.close()
                 place.child = None
-                self._replace(place, child, how)
+                self._replace(place, f"worker {child.pid}", time.monotonic() - child.began, how)
 
-    def _replace(self, place: _Place, child: Child, how: str) -> None:
-        now = time.monotonic()
-        wait = place.restarts.after(now - child.began)
+    def _replace(self, place: _Place, who: str, lived: float, how: str) -> None:
+        wait = place.restarts.after(lived)
         if self._stopping:
-            log.log(logging.INFO if how.endswith("status 0") else logging.ERROR, "worker %d %s", child.pid, how)
+            log.log(logging.INFO if how.endswith("status 0") else logging.ERROR, "%s %s", who, how)
         elif not self._serving and place.restarts.failures >= _ENOUGH:
-            self._fail(f"{_ENOUGH} workers in a row died before any could serve; the last one {how}")
+            self._fail(f"{_ENOUGH} workers in a row ended before any could serve; the last one {how}")
         else:
-            place.due = now + wait
-            log.warning("worker %d %s; another starts in %.1f s", child.pid, how, wait)
+            place.due = time.monotonic() + wait
+            log.warning("%s %s; another starts in %.1f s", who, how, wait)
 
     def _fail(self, reason: str) -> None:
         self._failure = self._failure or reason
@@ -201,7 +210,7 @@ class Supervisor:
             self._stopping, self._end = True, time.monotonic() + self._drain + _MARGIN
             close(self._sockets)
             for child in self._children():
-                child.send(Stop())
+                self._tell(child, Stop())
 
     def _kill(self, *, status: int) -> None:
         """Wait for nothing any more but the ends of the processes."""

@@ -378,26 +378,31 @@ async def test_a_worker_that_is_told_to_end_loses_no_request_and_is_replaced(tmp
 
 
 SUPERVISE = """
-import logging, os, sys
+import logging, os, resource
 from portbroker.listening import bind
 from portbroker.workers import Prepare, Supervisor, work
 
 logging.basicConfig(level=logging.INFO)
 prepare = Prepare(1, "unknown", "test.yaml", "/nonexistent", b"server: {port: x}", {}, {})
-Supervisor(prepare, bind("127.0.0.1", 0), %s, count=2).run()
+supervisor = Supervisor(prepare, bind("127.0.0.1", 0), WORK, count=2)
+LIMIT
+supervisor.run()
 """
 
 
 @pytest.mark.parametrize(
-    ("work", "reason"),
+    ("work", "limit", "reason"),
     [
-        ("work", "a worker cannot serve the configuration: test.yaml:1:16: server.port: must be a whole number"),
-        ("lambda *_: os._exit(3)", "5 workers in a row died before any could serve; the last one ended with status 3"),
+        ("work", "", "a worker cannot serve the configuration: test.yaml:1:16: server.port: must be a whole number"),
+        ("lambda *_: os._exit(3)", "",
+         "5 workers in a row ended before any could serve; the last one ended with status 3"),
+        ("work", "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))",
+         "5 workers in a row ended before any could serve; the last one could not be started (Too many open files)"),
     ],
-)
-def test_a_configuration_that_no_worker_can_serve_is_reported(work: str, reason: str) -> None:
-    command = [sys.executable, "-c", SUPERVISE % work]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+)  # fmt: skip
+def test_a_configuration_that_no_worker_can_serve_is_reported(work: str, limit: str, reason: str) -> None:
+    script = SUPERVISE.replace("WORK", work).replace("LIMIT", limit)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 1
     assert f"StartError: {reason}" in result.stderr
 
