@@ -38,6 +38,15 @@ class SSEParser:
 
     def feed(self, data: bytes) -> list[SSEEvent]:
         """The events that these bytes complete. Raises `SSETooLarge`."""
+        end = len(data) - 2
+        if (
+            data.startswith(b"data: ")
+            and data.find(b"\n") == end <= self._limit
+            and data.endswith(b"\n")
+            and b"\r" not in data
+            and not (self._pieces or self._data or self._after_cr or self._name is not None or self._bom is not None)
+        ):
+            return [(None, data[6:end])]  # one event of one line, as nearly every read of a model's stream is
         if self._bom is not None:
             data = self._start(data)
         if self._after_cr or b"\r" in data:

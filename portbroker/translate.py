@@ -51,6 +51,9 @@ class Reading:
         self.asked = asked
         self.events = 0
         self.reported = False
+        fieldmap = asked.target.fieldmap
+        self._rules = fieldmap.stream or None  # asked for every event: what does nothing must cost nothing
+        self._classify = fieldmap.errors or None
         self._whole_usage: Json | None = None
         self.garbage = 0  # chunks in a row that are not JSON
 
@@ -66,12 +69,13 @@ class Reading:
     def usage(self) -> Json | None:
         return self._whole_usage or self.decoder.usage
 
-    def split(self, data: bytes) -> list[tuple[str | None, bytes]]:
-        """The SSE events that `data` completes."""
-        try:
-            return self.parser.feed(data)
-        except SSETooLarge as error:
-            raise ProviderError(str(error)) from error
+    def skims(self, payload: bytes) -> bool:
+        """Whether the data of one SSE event need not be read, since all that it could say is known at a glance."""
+        if self._rules is not None or self._classify is not None or not self.asked.target.dialect.goes_on(payload):
+            return False
+        self.garbage = 0
+        self.events += 1
+        return True
 
     def read(self, payload: bytes) -> list[Event]:
         """The canonical events of one SSE event's data."""
@@ -81,10 +85,10 @@ class Reading:
             return self._unreadable(payload)
         self.garbage = 0
         self.events += 1
-        fieldmap = self.asked.target.fieldmap
-        if fieldmap.stream and isinstance(chunk, dict):
-            chunk = fieldmap.stream(chunk, self.asked.rules, self.asked.report)
-        self._refuse_fault(chunk)
+        if self._rules is not None and isinstance(chunk, dict):
+            chunk = self._rules(chunk, self.asked.rules, self.asked.report)
+        if self._classify is not None:
+            self._refuse_fault(chunk)
         return self.decoder.feed(chunk)
 
     def _unreadable(self, payload: bytes) -> list[Event]:
@@ -98,9 +102,8 @@ class Reading:
 
     def _refuse_fault(self, document: object) -> None:
         """Raises for what the provider's own rules call an error."""
-        target = self.asked.target
-        classify = target.fieldmap.errors
-        if classify and isinstance(document, dict) and classify(document, 200):
+        target, classify = self.asked.target, self._classify
+        if classify is not None and isinstance(document, dict) and classify(document, 200):
             raise read_fault(200, document, provider=target.provider.name, classify=classify, secrets=target.secrets)
 
     def whole(self, body: bytes) -> Json:
@@ -186,10 +189,12 @@ class Translating(_Telling):
         out: list[bytes] = []
         reading = self.reading
         try:
-            for _, payload in reading.split(data):
+            for _, payload in reading.parser.feed(data):
                 self._encode(reading.read(payload), out)
         except ProviderError as error:
             self.fault = error
+        except SSETooLarge as error:
+            self.fault = ProviderError(str(error))
         self.over = reading.decoder.finished
         return out[0] if len(out) == 1 else b"".join(out)
 
@@ -228,9 +233,9 @@ class Passing(_Telling):
 
     def feed(self, data: bytes) -> bytes:
         try:
-            read = self.reading.split(data)
-        except ProviderError as error:
-            self.fault = error
+            read = self.reading.parser.feed(data)
+        except SSETooLarge as error:
+            self.fault = ProviderError(str(error))
             return b""
         return self._look_at(read, data)
 
@@ -268,6 +273,8 @@ class Passing(_Telling):
         if self.fault is not None:
             return False
         reading = self.reading
+        if self.content and not reading.decoder.finished and reading.skims(payload):
+            return True
         try:
             events = reading.read(payload)
         except ProviderError as error:

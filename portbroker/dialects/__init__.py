@@ -87,3 +87,7 @@ class Dialect:
 
     encode_error: Callable[[GatewayError, str], ErrorAnswer]
     """The error and the request id, as an answer in this dialect."""
+
+    goes_on: Callable[[bytes], bool] = lambda _: False
+    """Whether the data of a stream's event, by a glance at its bytes, only goes on with what has begun: nothing in it
+    ends, counts or fails the answer. False when in doubt."""

@@ -31,6 +31,7 @@ ANTHROPIC_MESSAGES = Dialect(
     stream_decoder=anthropic_answers.StreamDecoder,
     stream_encoder=anthropic_replies.StreamEncoder,
     encode_error=anthropic_errors.encode_error,
+    goes_on=anthropic_bytes.goes_on,
 )
 
 OPENAI_CHAT = Dialect(

@@ -184,7 +184,12 @@ class Connection(asyncio.Protocol):
             attempt.answered(self, self._status, self._headers())
         if self._pieces:
             self._barren = 0
-            self._deliver_body(attempt)
+            body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            self._pieces.clear()
+            if self._inflater is not None:
+                self._inflate(body, attempt)
+            elif attempt.sink is not None:
+                attempt.sink.data(body)
         else:
             self._barren += size
             if self._barren > self._limits.head_bytes:
@@ -192,14 +197,8 @@ class Connection(asyncio.Protocol):
         if self._complete and self._attempt is attempt:
             self._finish(attempt)
 
-    def _deliver_body(self, attempt: HttpAttempt) -> None:
-        pieces = self._pieces
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        if self._inflater is None:
-            if attempt.sink is not None:
-                attempt.sink.data(body)
-            return
+    def _inflate(self, body: bytes, attempt: HttpAttempt) -> None:
+        assert self._inflater is not None
         for plain in self._inflater.feed(body):
             if attempt.sink is None:
                 return

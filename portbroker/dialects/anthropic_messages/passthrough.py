@@ -28,6 +28,11 @@ def pass_request(raw: bytes, body: Json, model: str, options: Options) -> bytes:
     return with_model(raw, body, model)
 
 
+def goes_on(data: bytes) -> bool:
+    """Whether an event is a delta of a block. Its type comes first, as Anthropic writes it."""
+    return data.startswith(b'{"type":"content_block_delta",') and data.endswith(b"}}")
+
+
 def _written(body: Json) -> bytes:
     try:
         return orjson.dumps(body)

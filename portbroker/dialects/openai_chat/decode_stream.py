@@ -25,8 +25,8 @@ class StreamDecoder:
     """One answer in flight; see `portbroker.dialects.StreamDecoder`."""
 
     __slots__ = (
-        "_context", "_flowing", "_narrator", "_report", "_said", "_started", "_stop", "_tags", "_thought", "_tier",
-        "finished", "finishing", "usage",
+        "_context", "_flowing", "_index", "_narrator", "_report", "_said", "_started", "_stop", "_tags", "_thought",
+        "_tier", "finished", "finishing", "usage",
     )  # fmt: skip
 
     def __init__(self, context: AnswerContext, report: Report) -> None:
@@ -40,6 +40,7 @@ class StreamDecoder:
         self._tags = ThinkTags() if context.think_tags else None
         self._tier: object = None
         self._started = False
+        self._index = 0  # of the block that is open
         self._flowing = False  # a text block is open and nothing is held: text goes straight through
         self._said: list[str] = []  # the content so far: citations count in it, estimates are made of it
         self._thought: list[str] = []  # the reasoning so far
@@ -49,11 +50,12 @@ class StreamDecoder:
         if self._flowing and (text := _plain_text(chunk)):
             self._said.append(text)
             delta = {"type": "text_delta", "text": text}
-            return [{"type": "content_block_delta", "index": self._narrator.index, "delta": delta}]
+            return [{"type": "content_block_delta", "index": self._index, "delta": delta}]
         if not self.finished:
             self._read(chunk)
             passed = self._tags is None or self._tags.passed
             self._flowing = passed and not self.finished and self._narrator.flows
+            self._index = self._narrator.index
         return self._narrator.take()
 
     def done(self) -> list[Event]:
