@@ -122,7 +122,8 @@ class AnswerContext:
     input tokens, for a provider that reports none. `created` is the Unix time, in seconds, for a dialect that shows
     one. `origin` names provider and model, for state that is valid only where it came from. `call_id` is the call's
     own, for answers that come without a usable one. `tool_map` leads from flat tool names to `namespace`, `name` and
-    `kind`; `echo` is what the answer repeats of its call, in the client's own words.
+    `kind`; `echo` is what the answer repeats of its call, in the client's own words. With `thinking_hidden` a client
+    carries thinking back that it is not shown.
     """
 
     request_model: str | None = None
@@ -141,6 +142,7 @@ class AnswerContext:
     origin: str = ""
     call_id: str = ""
     echo: Json = field(default_factory=dict)
+    thinking_hidden: bool = False
 
     def copy(self) -> "AnswerContext":
         """An equal one, to be completed."""

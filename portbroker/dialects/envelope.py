@@ -20,7 +20,8 @@ LIMIT: Final = 64 * 1024
 EnvelopeKind = Literal["rc", "gts", "rd", "oe", "an"]
 """`rc` plain reasoning (its text is in the block), `gts` Gemini's thought signatures by tool call id in `m`, `rd`
 OpenRouter's `reasoning_details` in `v`, `oe` a Responses reasoning item (`v` its encrypted content, `id` its id),
-`an` an Anthropic signature in `s`."""
+`an` an Anthropic signature in `s` (a redacted block's data in `r`). `t` is the text, where the client was not shown
+it."""
 
 
 def wrap(kind: EnvelopeKind, origin: str = "", **state: Any) -> str:

@@ -204,15 +204,27 @@ def test_a_vendors_error_has_its_class(provider_type: str, document: Any, status
     assert verdict == (kind, None)
 
 
-def test_gpt_6_says_why_it_takes_no_tools() -> None:
-    refusal = {"error": {"message": "Function tools are not supported"}}
-    verdict = resolve("openai", "gpt-6-astra").errors(refusal, 400)
-    assert verdict is not None
-    kind, message = verdict
-    assert kind == "invalid"
-    assert message is not None
-    assert message.startswith("Function tools are not supported (gpt-6 takes function tools only on")
-    assert resolve("openai", "gpt-6-astra").errors({"error": {"message": "no"}}, 400) is None
+@pytest.mark.parametrize("model", ["gpt-5.4", "gpt-5.5-pro", "gpt-5.6-terra", "gpt-6-astra"])
+def test_models_that_take_tools_only_there_are_called_on_responses(model: str) -> None:
+    found = resolve("openai", model)
+    assert (found.dialect, found.url, found.options.max_tokens_field) == (
+        "openai.responses", None, "max_completion_tokens",
+    )  # fmt: skip
+    assert resolve("openai", model, base_url="https://proxy.example.org/v1").dialect == "openai.chat"
+    assert resolve("openai", model, translation={"dialect": "openai.chat"}).dialect == "openai.chat"
+    assert resolve("azure", model, base_url="https://r.openai.azure.com/openai/v1").dialect == "openai.responses"
+    assert resolve("azure", model, base_url="https://r.openai.azure.com").dialect == "openai.chat"
+
+
+def test_sampling_is_taken_where_a_model_does_not_reason_in_both_dialects() -> None:
+    def kept(dialect: str, body: Json) -> bool:
+        rules = resolve("openai", "gpt-5.4", translation={"dialect": dialect}).request
+        return "temperature" in rules({"temperature": 1, **body}, RuleContext(), Report())
+
+    assert kept("openai.responses", {"reasoning": {"effort": "none"}})
+    assert kept("openai.chat", {"reasoning_effort": "none"})
+    assert not kept("openai.responses", {"reasoning": {"effort": "low"}})
+    assert not kept("openai.chat", {})
 
 
 def test_azure_without_a_path_is_the_classic_api_and_with_v1_the_new_one() -> None:

@@ -115,17 +115,25 @@ def decode_reasoning(item: Json) -> Json | None:
     state = unwrap(sealed) or {}
     if state.get("k") == "an":
         return _anthropic(state, text)
+    if state.get("k") == "rc":
+        return {"type": "thinking", "thinking": _kept(state, text), "signature": PLAIN}
     return {"type": "thinking", "thinking": text, "signature": sealed}
 
 
 def _anthropic(state: Json, text: str) -> Json | None:
-    """The block as Anthropic signed it; `t` is its text where the client was not shown it, `r` a redacted block."""
+    """The block as Anthropic signed it; `r` is a redacted one."""
     if isinstance(state.get("r"), str):
         return {"type": "redacted_thinking", "data": state["r"]}
-    signature, hidden = state.get("s"), state.get("t")
+    signature = state.get("s")
     if not isinstance(signature, str):
         return None
-    return {"type": "thinking", "thinking": hidden if isinstance(hidden, str) else text, "signature": signature}
+    return {"type": "thinking", "thinking": _kept(state, text), "signature": signature}
+
+
+def _kept(state: Json, text: str) -> str:
+    """The text of a block: in the envelope (`t`) where the client was not shown it."""
+    hidden = state.get("t")
+    return hidden if isinstance(hidden, str) else text
 
 
 def _told(parts: Any) -> str:

@@ -158,7 +158,7 @@ def _answer(body: Json, model: str, tools: Tools) -> AnswerContext:
     return AnswerContext(
         request_model=model,
         thinking_requested=shown or encrypted,
-        thinking_omitted=not shown,
+        thinking_hidden=not shown,
         custom_tools=frozenset(name for name, tool in tools.names.map.items() if tool["kind"] == "custom"),
         tool_map=tools.names.map,
         include_usage=_object(body, "stream_options").get("include_usage") is True,

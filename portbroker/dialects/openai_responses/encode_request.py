@@ -59,7 +59,7 @@ def _reasoning(conversation: Conversation, options: Options, report: Report) -> 
     effort = asked_effort(wish, options, report)
     reasoning: Json = {"effort": effort} if effort else {}
     answer = conversation.answer
-    if wish.thinks and answer.thinking_requested and not answer.thinking_omitted:
+    if wish.thinks and answer.thinking_requested and not (answer.thinking_omitted or answer.thinking_hidden):
         reasoning["summary"] = "auto"
     return reasoning
 

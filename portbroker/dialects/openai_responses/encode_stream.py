@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from portbroker.conversation import AnswerContext, Event, Json, Report
-from portbroker.dialects.envelope import is_envelope, wrap
+from portbroker.dialects.envelope import PLAIN, is_envelope, wrap
 from portbroker.dialects.openai_responses.errors import failure
 from portbroker.dialects.openai_responses.told_items import ToldCall, ToldMessage, ToldReasoning
 from portbroker.dialects.openai_responses.told_response import ToldResponse
@@ -176,7 +176,7 @@ class StreamEncoder:
     def _think(self, text: str) -> None:
         if not text:
             return
-        if self._context.thinking_omitted:
+        if self._context.thinking_hidden:
             self._hidden.append(text)
         else:
             self._open_reasoning().think(text)
@@ -190,7 +190,7 @@ class StreamEncoder:
 
     def _end_thought(self) -> None:
         sealed = self._sealed() if self._context.encrypted else None
-        if sealed is not None or self._reasoning is not None:
+        if sealed not in (None, PLAIN) or self._reasoning is not None:
             self.output.append(self._open_reasoning().close(sealed))
         self._reasoning, self._hidden, self._signature = None, [], ""
 
@@ -199,10 +199,12 @@ class StreamEncoder:
         if self._block["type"] == "redacted_thinking":
             data = self._block.get("data")
             return data if is_envelope(data) else wrap("an", r=data)
-        if not self._signature or is_envelope(self._signature):
-            return self._signature or None
         hidden = "".join(self._hidden)
-        return wrap("an", s=self._signature, **({"t": hidden} if hidden else {}))
+        if self._signature and not is_envelope(self._signature):
+            return wrap("an", s=self._signature, **({"t": hidden} if hidden else {}))
+        if hidden and self._signature in ("", PLAIN):
+            return wrap("rc", t=hidden)
+        return self._signature or None
 
     _HANDLERS: ClassVar[dict[str, Callable[["StreamEncoder", Event], None]]] = {
         "content_block_delta": _delta,
