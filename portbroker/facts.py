@@ -16,8 +16,9 @@ from portbroker.fieldmap.segments import MISSING
 from portbroker.tokens import texts
 
 _SESSION_HEADERS = ("x-claude-code-session-id", "session_id", "x-session-id")
-_IMAGES = frozenset({"image", "image_url", "input_image"})
-_RESULTS = frozenset({"tool_result", "function_call_output", "custom_tool_call_output"})
+# Tuples, because what stands in a client's `type` need not be hashable.
+_IMAGES = ("image", "image_url", "input_image")
+_RESULTS = ("tool_result", "function_call_output", "custom_tool_call_output")
 _NO_THINKING = frozenset({"disabled", "between_tools"})
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
@@ -27,13 +28,9 @@ class Facts:
 
     def __init__(self, call: Call, headers: Mapping[str, str], caller: str = "") -> None:
         self.call = call
+        self.model = call.model
         self.caller = caller
         self._headers = headers
-
-    @property
-    def model(self) -> str:
-        """The model that was asked for."""
-        return self.call.model
 
     @property
     def input_tokens(self) -> int:

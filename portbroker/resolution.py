@@ -130,7 +130,7 @@ class Resolver:
         return pool if pool is not None else self._decide(facts, model)
 
     def _decide(self, facts: Facts, model: str) -> Pool:
-        way = self._way(facts, model, [])
+        way = self._way(facts, model)
         key = model if way.certain else (model, *(rule.number for rule in way.rules))
         pool = self._pools.get(key)
         if pool is None:
@@ -159,13 +159,13 @@ class Resolver:
 
     def upstream_model(self, facts: Facts, model: str, provider: Provider) -> str | None:
         """A provider's word for a requested model, whether it is active or not; None when it would not be asked."""
-        wanted, _ = self._wanted(self._way(facts, model, []))
+        wanted, _ = self._wanted(self._way(facts, model))
         return next((upstream for one, upstream, _ in wanted if one is provider), None)
 
     # which rules
 
-    def _way(self, facts: Facts, model: str, steps: list[Step]) -> Way:
-        """Follow the rules; each is passed through once at most, so that there is an end."""
+    def _way(self, facts: Facts, model: str, steps: list[Step] | None = None) -> Way:
+        """Follow the rules; each is passed through once at most, so that there is an end. Looks go into `steps`."""
         way: list[ModelRule] = []
         name, certain = model, True
         while True:
@@ -180,7 +180,7 @@ class Resolver:
                 return Way(tuple(way), name, taken, certain)
 
     def _first(
-        self, facts: Facts, name: str, passed: list[ModelRule], steps: list[Step]
+        self, facts: Facts, name: str, passed: list[ModelRule], steps: list[Step] | None
     ) -> tuple[ModelRule | None, re.Match[str] | None, bool]:
         """The first rule that is for a name and holds, what it took, and whether no condition had a say."""
         certain = True
@@ -191,7 +191,9 @@ class Resolver:
                 return rule, taken, certain
             certain = False
             held = rule.when.holds(facts)
-            steps.append(Step(rule, name, held, tuple((word, see(facts)) for word, see in rule.when.sees.items())))
+            if steps is not None:
+                saw = tuple((word, see(facts)) for word, see in rule.when.sees.items())
+                steps.append(Step(rule, name, held, saw))
             if held:
                 return rule, taken, certain
         return None, None, certain
@@ -200,16 +202,11 @@ class Resolver:
 
     def _pool(self, way: Way) -> Pool:
         wanted, why = self._wanted(way)
-        passed_over = [(p.name, p.reason) for p, _, _ in wanted if not p.active]
+        passed_over = tuple((p.name, p.reason) for p, _, _ in wanted if not p.active)
         targets: dict[str, tuple[Target, int]] = {}
         for provider, upstream, weight in wanted:
-            if not provider.active:
-                continue
-            try:
+            if provider.active:
                 target = self._target(provider, upstream)
-            except GatewayError as error:
-                passed_over.append((provider.name, str(error)))
-            else:
                 targets.setdefault(target.name, (target, weight))
         if not targets and self._demo:
             demo = self._target(self._providers[DEMO], DEMO)
@@ -218,7 +215,7 @@ class Resolver:
             name=" > ".join([rule.name for rule in way.rules] + [way.name] * _depends_on_name(way)),
             targets=tuple(target for target, _ in targets.values()),
             why=why,
-            passed_over=tuple(passed_over),
+            passed_over=passed_over,
             strategy=_first_given((rule.strategy for rule in way.rules), "priority"),
             sticky=_first_given((rule.sticky for rule in way.rules), "session"),
             weights={name: weight for name, (_, weight) in targets.items()},
@@ -259,9 +256,8 @@ class Resolver:
         return [], ""
 
     def _unknown(self, model: str) -> CallError:
-        shown = model if len(model) <= 100 else model[:100] + "…"
-        return CallError(f"no rule and no provider serves the model {shown!r}; {self.offer(model)}", kind="not_found",
-                         status=404, param="model", code="model_not_found")  # fmt: skip
+        message = f"no rule and no provider serves the model {_shown(model)}; {self.offer(model)}"
+        return CallError(message, kind="not_found", status=404, param="model", code="model_not_found")
 
     def offer(self, model: str) -> str:
         """What can be asked for instead of a name that nobody serves."""
@@ -295,4 +291,9 @@ def _said(rule: ModelRule, name: str = "") -> str:
 
 def _nobody(model: str, pool: Pool) -> GatewayError:
     reasons = "; ".join(f"{name}: {reason}" for name, reason in pool.passed_over)
-    return GatewayError(f"no active provider serves {model!r} ({pool.why}): {reasons}", kind="api", status=503)
+    return GatewayError(f"no active provider serves {_shown(model)} ({pool.why}): {reasons}", kind="api", status=503)
+
+
+def _shown(model: str) -> str:
+    """A model in quotes, as far as anyone wants to read it."""
+    return repr(model if len(model) <= 100 else model[:100] + "…")

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlsplit
 
 from portbroker.dialects.registry import DIALECTS
-from portbroker.errors import GatewayError
 from portbroker.fieldmap.effective import FieldMap
 from portbroker.fieldmap.select import ProviderMaps
 from portbroker.headers import fixed_headers
@@ -19,10 +18,7 @@ _NO_KEY = ("", "")
 
 
 class Targets:
-    """Makes the target of a provider and an upstream model, the same one each time. `keys` are by provider, named.
-
-    Raises `GatewayError` for a model that a translation would speak to in a dialect that providers are not called in.
-    """
+    """Makes the target of a provider and an upstream model, the same one each time. `keys` are by provider, named."""
 
     def __init__(self, maps: dict[str, ProviderMaps], keys: Mapping[str, Sequence[tuple[str, str]]]) -> None:
         self._maps = maps
@@ -43,10 +39,7 @@ class Targets:
 
     def _make(self, provider: Provider, model: str) -> Target:
         fieldmap = self._maps[provider.name].resolve(model)
-        dialect = DIALECTS.get(fieldmap.dialect)
-        if dialect is None:
-            message = f"it takes {model!r} in {fieldmap.dialect}, which this version does not call providers in"
-            raise GatewayError(message, kind="api", status=503)
+        dialect = DIALECTS[fieldmap.dialect]
         origin, path = _address(fieldmap.url or provider.base_url + dialect.path)
         keys = self._keys.get(provider.name, ())
         return Target(
