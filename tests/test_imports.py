@@ -12,7 +12,7 @@ FLOORS = (
     ("portbroker.errors", "portbroker"),
     ("portbroker.conversation", "portbroker.origin", "portbroker.sse", "portbroker.tokens", "portbroker.config",
      "portbroker.headers", "portbroker.pace", "portbroker.policy", "portbroker.rate_limits",
-     "portbroker.redaction", "portbroker.watch", "portbroker.window"),
+     "portbroker.redaction", "portbroker.tls", "portbroker.watch", "portbroker.window"),
     ("portbroker.dialects", "portbroker.fieldmap"),
     ("portbroker.call", "portbroker.compile", "portbroker.facts", "portbroker.patterns", "portbroker.resolution",
      "portbroker.snapshot", "portbroker.standing", "portbroker.strategies", "portbroker.turns"),

@@ -119,7 +119,8 @@ class HttpAttempt:
         if self._clock() >= self._ends:
             return timed_out(request, "did not complete its answer", times.total)
         if self._phase == _CONNECT:
-            what = "could not be connected to" if self.task else "had no free connection (all are in use)"
+            through = f" through the proxy {request.origin.proxy}" if request.origin.proxy else ""
+            what = f"could not be connected to{through}" if self.task else "had no free connection (all are in use)"
             return timed_out(request, what, times.connect)
         if self._phase == _FIRST_BYTE:
             return timed_out(request, "did not begin to answer", times.first_byte)

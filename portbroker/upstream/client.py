@@ -16,7 +16,7 @@ from portbroker.upstream.pool import Pool
 class HttpUpstream:
     """Providers over HTTP/1.1, one pool of connections for each origin.
 
-    `local` answers for schemes that need no connection (`demo`). HTTP proxies of the environment are not used.
+    `local` answers for schemes that need no connection (`demo`).
     """
 
     def __init__(self, *, local: Mapping[str, Upstream] | None = None, limits: Limits | None = None) -> None:

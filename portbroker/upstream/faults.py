@@ -38,22 +38,24 @@ def timed_out(request: UpstreamRequest, what: str, seconds: float) -> ProviderEr
 
 def unreachable(request: UpstreamRequest, error: Exception) -> ProviderError:
     """No connection could be opened."""
-    if isinstance(error, TimeoutError):
-        return fault(request, "cannot be reached: the network gave up connecting", "timeout")
-    return fault(request, f"cannot be reached: {_reason(error)}")
+    return fault(
+        request, f"cannot be reached: {reason(error)}", "timeout" if isinstance(error, TimeoutError) else "api"
+    )
 
 
 def broken_off(request: UpstreamRequest, *, begun: bool, error: Exception | None) -> ProviderError:
     """The connection ended before the answer did. TLS 1.3 tells only then that it wants a client certificate."""
     when = "in the middle of its answer" if begun else "without answering"
-    why = f" ({_reason(error)})" if isinstance(error, ssl.SSLError) else ""
+    why = f" ({reason(error)})" if isinstance(error, ssl.SSLError) else ""
     return fault(request, f"closed the connection {when}{why}")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Why a connection could not be opened, without addresses or paths that Python would add."""
     if isinstance(error, WireFault):
         return str(error)
+    if isinstance(error, TimeoutError):
+        return "the network gave up connecting"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({getattr(error, 'verify_message', '').rstrip('.') or 'refused'})"
     if isinstance(error, ssl.SSLError):

@@ -41,14 +41,20 @@ def _opening(method: str, target: str, scheme: str, host: str, port: int) -> str
     """The lines that every request to this place begins with."""
     if method not in _METHODS or not _TARGET.fullmatch(target):
         raise WireFault("cannot be asked: method or path cannot be written as HTTP")
+    name = authority(scheme, ascii_host(host), port)
+    # Compressed answers cost both sides time and hide events in a decoder's buffer.
+    return f"{method} {target} HTTP/1.1\r\nhost: {name}\r\naccept-encoding: identity\r\n"
+
+
+def ascii_host(host: str) -> str:
+    """The host as it is written in a head. Raises `WireFault` for what is no name of one."""
     try:
         name = host if host.isascii() else host.encode("idna").decode()
     except UnicodeError as error:
         raise WireFault("cannot be asked: the host name is not valid") from error
     if not name or not re.fullmatch(r"[!-~]+", name):
         raise WireFault("cannot be asked: the host name is not valid")
-    # Compressed answers cost both sides time and hide events in a decoder's buffer.
-    return f"{method} {target} HTTP/1.1\r\nhost: {authority(scheme, name, port)}\r\naccept-encoding: identity\r\n"
+    return name
 
 
 @lru_cache(maxsize=1024)

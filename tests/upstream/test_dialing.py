@@ -132,7 +132,8 @@ async def test_a_tls_file_that_cannot_be_used_is_named(tmp_path: Path, content: 
     if content is not None:
         file.write_bytes(content)
     async with transport() as upstream:
-        error = await (await ask(upstream, Origin("https", "127.0.0.1", 1, **{part: str(file)}))).failure()
+        files = {"ca_file": None, "client_cert": None, part: str(file)}
+        error = await (await ask(upstream, Origin("https", "127.0.0.1", 1, *files.values()))).failure()
     assert part in str(error) or "TLS file" in str(error)
     assert str(file) in str(error)
 
