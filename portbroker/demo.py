@@ -97,6 +97,7 @@ class _Telling:
         self._pieces = pieces
         self._pace = pace
         self._paused = False
+        self.sent_at = self._loop.time()
         self._handle: asyncio.Handle = self._loop.call_soon(self._begin, head)
 
     def _begin(self, head: dict[str, str]) -> None:

@@ -4,6 +4,8 @@ The one rule: a context overflow is never hidden, because only the client can me
 can wait for.
 """
 
+from collections.abc import Sequence
+
 from portbroker.errors import GatewayError, Kind, ProviderError
 
 _TELLING: tuple[Kind, ...] = (
@@ -12,7 +14,7 @@ _TELLING: tuple[Kind, ...] = (
 )  # fmt: skip
 
 
-def worst(failures: list[GatewayError]) -> GatewayError:
+def worst(failures: Sequence[GatewayError]) -> GatewayError:
     """The most telling of `failures` (at least one, in the order of the attempts), naming all that was tried."""
     telling = min(failures, key=lambda error: _TELLING.index(error.kind))
     if len(failures) == 1 or not isinstance(telling, ProviderError) or not telling.retryable:

@@ -1,32 +1,26 @@
 """The life of a call, top to bottom: start reading here.
 
-    route -> parse -> resolve the model to targets -> for each: translate, send, wait for something good
-          -> relay -> record
+    route -> parse -> resolve the model to a pool -> order its targets -> for each: translate, send, wait for
+          something good (all this in `attempts`) -> relay -> record
 
-The one rule: a call is tried again only before its first byte has gone out, and only in `_open_first`.
+The one rule: a call is tried again only before its first byte has gone out, and only in `Attempts.open`.
 """
 
 import logging
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from aiohttp import web
 
 from portbroker import side
+from portbroker.attempts import Asking, Attempts, Opened
 from portbroker.auth import refuse_strangers
-from portbroker.call import Call, parse_call
+from portbroker.call import parse_call
 from portbroker.dialects import Dialect
 from portbroker.errors import CallError, GatewayError, ProviderError
-from portbroker.failure import worst
 from portbroker.headers import answer_headers
 from portbroker.intake import read_body
-from portbroker.rate_limits import without_rate_limits
-from portbroker.relay import Relay
-from portbroker.snapshot import Route, Snapshot, Target
-from portbroker.translate import is_anthropic_passthrough, prepare, upstream_headers
-from portbroker.upstream import Upstream, UpstreamRequest
-from portbroker.usage import AttemptRecord, CallLog, Exchange
+from portbroker.snapshot import Snapshot
+from portbroker.upstream import Upstream
+from portbroker.usage import CallLog, Exchange
 from portbroker.wire import Reply, visible
 
 log = logging.getLogger("portbroker")
@@ -35,24 +29,13 @@ _ADAPTATIONS_LIMIT = 1024
 """Bytes of the header that lists adaptations."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """One call and all that came with it."""
-
-    call: Call
-    route: Route
-    headers: Mapping[str, str]
-    query: str
-    strict: bool
-
-
 class Gateway:
     """Answers calls by the snapshot it holds. Assign `snapshot` to serve another configuration."""
 
     def __init__(self, snapshot: Snapshot, upstream: Upstream) -> None:
         self.snapshot = snapshot
         self.draining = False
-        self._upstream = upstream
+        self.attempts = Attempts(upstream)
         self._calls = CallLog()
 
     async def handle(self, request: web.BaseRequest) -> Reply:
@@ -92,10 +75,10 @@ class Gateway:
         return reply
 
     async def _answer(self, asking: Asking, snapshot: Snapshot, exchange: Exchange, reply: Reply) -> None:
-        targets = snapshot.pool(asking.call.model).targets
-        relay, target = await self._open_first(targets, asking, exchange)
+        opened = await self.attempts.open(asking, snapshot, exchange)
+        relay = opened.relay
         try:
-            headers = _answer_headers(relay, target, exchange, client=asking.call.dialect.name, alone=len(targets) == 1)
+            headers = _answer_headers(opened, exchange, client=asking.call.dialect.name)
             if asking.call.stream:
                 headers |= {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache",
                             "x-accel-buffering": "no"}  # fmt: skip
@@ -110,59 +93,14 @@ class Gateway:
             exchange.partial = relay.error is not None or not relay.ended
             if not relay.ended:
                 relay.cancel()
-
-    async def _open_first(
-        self, targets: tuple[Target, ...], asking: Asking, exchange: Exchange
-    ) -> tuple[Relay, Target]:
-        """The first target that answers. Raises the error that tells the client most when none does."""
-        failures: list[GatewayError] = []
-        for target in targets:
-            record = AttemptRecord(target.provider.name, target.model)
-            exchange.attempts.append(record)
-            began = time.monotonic()
-            try:
-                return await self._open(target, asking, exchange, last=target is targets[-1]), target
-            except GatewayError as error:
-                record.outcome, record.status, record.message = error.kind, error.status, str(error)
-                if len(targets) > 1:  # of several accounts, the limits of one say nothing
-                    error.headers = without_rate_limits(error.headers)
-                failures.append(error)
-                if isinstance(error, ProviderError) and not error.retryable:
-                    break
-            finally:
-                record.seconds = time.monotonic() - began
-        raise worst(failures)
-
-    async def _open(self, target: Target, asking: Asking, exchange: Exchange, *, last: bool) -> Relay:
-        """One attempt: returns when its answer is known to be good, raises what kept it from coming."""
-        call = asking.call
-        strict = asking.strict or "error" in (asking.route.on_loss, target.provider.on_loss)
-        body, answering = prepare(call, target, strict=strict, request_id=exchange.request_id, created=int(time.time()))
-        relay = Relay(answering, stream=call.stream, provider=target.provider.name, last=last)
-        relay.attempt = self._upstream.send(
-            UpstreamRequest(
-                origin=target.origin,
-                target=target.path_with(asking.query if is_anthropic_passthrough(target, call) else ""),
-                headers=upstream_headers(target, call, asking.headers),
-                body=body,
-                timeouts=target.provider.timeouts,
-                provider=target.provider.name,
-            ),
-            relay,
-        )
-        try:
-            await relay.opened
-        except BaseException:
-            if not relay.ended:
-                relay.cancel()
-            raise
-        return relay
+            opened.close()
 
 
-def _answer_headers(relay: Relay, target: Target, exchange: Exchange, *, client: str, alone: bool) -> dict[str, str]:
+def _answer_headers(opened: Opened, exchange: Exchange, *, client: str) -> dict[str, str]:
     """What an answer says of how it came about; the provider's rate limits only when one provider serves the client."""
+    relay, target = opened.relay, opened.target
     exchange.adaptations = [str(a) for a in relay.answering.reading.asked.report]
-    headers = answer_headers(relay.headers, client, alone=alone)
+    headers = answer_headers(relay.headers, client, alone=opened.alone)
     headers |= _own_headers(exchange)
     headers["x-portbroker-provider"] = visible(target.provider.name)
     headers["x-portbroker-model"] = visible(target.model)

@@ -32,6 +32,37 @@ def without_rate_limits(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if not name.startswith((_ANTHROPIC, _OPENAI))}
 
 
+def wait_of(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a provider asks to be left alone: its Retry-After, else the reset of what is used up."""
+    exact = _duration(f"{headers.get('retry-after-ms', '')}ms")
+    if exact is None:
+        exact = _duration(headers.get("retry-after", ""))
+    if exact is None:
+        exact = _until(headers, _http_date(headers.get("retry-after", "")))
+    if exact is not None:
+        return exact
+    resets = [
+        _until(headers, _moment(headers.get(f"{name}-reset", "")))
+        for name in (f"{_ANTHROPIC}{kind}" for kind in ("requests", "tokens", "input-tokens", "output-tokens"))
+        if headers.get(f"{name}-remaining") == "0"
+    ]
+    resets += [
+        _duration(headers.get(f"{_OPENAI}reset-{kind}", ""))
+        for kind in _RESOURCES
+        if headers.get(f"{_OPENAI}remaining-{kind}") == "0"
+    ]
+    return max((reset for reset in resets if reset is not None), default=None)
+
+
+def _until(headers: Mapping[str, str], moment: datetime | None) -> float | None:
+    """Seconds from the provider's own time to a moment; None where either is missing, or the moment is past."""
+    now = _date(headers)
+    if now is None or moment is None:
+        return None
+    seconds = (moment - now).total_seconds()
+    return seconds if 0 < seconds <= _LONGEST else None
+
+
 def _to_anthropic(headers: Mapping[str, str]) -> dict[str, str]:
     limits: dict[str, str] = {}
     now = _date(headers)
@@ -71,8 +102,13 @@ def _scarcest(headers: Mapping[str, str]) -> str:
 
 def _date(headers: Mapping[str, str]) -> datetime | None:
     """The provider's time; None when it names none, or one that no clock shows."""
+    return _http_date(headers.get("date", ""))
+
+
+def _http_date(value: str) -> datetime | None:
+    """A moment as HTTP writes it."""
     try:
-        date = parsedate_to_datetime(headers.get("date", ""))
+        date = parsedate_to_datetime(value)
     except ValueError:
         return None
     # HTTP dates are always GMT; and far from both ends of time, adding to one cannot overflow.

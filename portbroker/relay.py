@@ -9,6 +9,7 @@ slow client has caught up.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from math import inf
 
 from portbroker.dialects.faults import read_error_response
 from portbroker.errors import ProviderError
@@ -33,10 +34,13 @@ class Relay:
 
     `opened` resolves when the answer is good: with the whole body of an answer that is not streamed, with b"" when a
     stream has begun to speak. It raises the `ProviderError` that kept the answer from coming. `last` says that nobody
-    else could answer, so that a client need not be kept in the dark for the sake of trying elsewhere.
+    else could answer, so that a client need not be kept in the dark for the sake of trying elsewhere. `first_byte` are
+    the seconds, from the sending of the request, in which a stream must begin to speak.
     """
 
-    def __init__(self, answering: Answering, *, stream: bool, provider: str, last: bool = True) -> None:
+    def __init__(
+        self, answering: Answering, *, stream: bool, provider: str, first_byte: float = inf, last: bool = True
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self.answering = answering
         self.opened: asyncio.Future[bytes] = self._loop.create_future()
@@ -48,12 +52,13 @@ class Relay:
         self._stream = stream
         self._provider = provider
         self._last = last
+        self._first_byte = first_byte
+        self._due = inf
         self._streaming = False
         self._body = bytearray()
         self._reply: Reply | None = None
         self._ended = False
         self._finishing = False
-        self._spoken = False
         self._wake: asyncio.Future[None] | None = None
         self._heard = self._loop.time()
         self._events = 0
@@ -69,7 +74,9 @@ class Relay:
         kind = headers.get("content-type", "")
         self._streaming = self._stream and 200 <= status < 300 and "json" not in kind and "html" not in kind
         if self._streaming:
-            self._wait(PING_AFTER, self._tick)
+            sent_at = self.attempt.sent_at if self.attempt is not None else self._heard
+            self._due = sent_at + self._first_byte
+            self._wait(min(PING_AFTER, self._due - self._loop.time()), self._tick)
 
     def data(self, data: bytes) -> None:
         if self._ended:
@@ -108,7 +115,6 @@ class Relay:
         if not self._streaming:
             self._keep(data)
             return
-        self._spoken = True
         out = self.answering.feed(data)
         reading = self.answering.reading
         if reading.events != self._events:
@@ -255,12 +261,16 @@ class Relay:
 
     def _tick(self) -> None:
         """The provider may have been silent for long; events do not move the timer, because there are many."""
-        silence = self._loop.time() - self._heard
-        if silence < PING_AFTER:
-            self._wait(PING_AFTER - silence, self._tick)
-        else:
+        now = self._loop.time()
+        if not self.opened.done() and now >= self._due:
+            self._fail(ProviderError(f"{self._provider} said nothing within {self._first_byte:g} s", kind="timeout"))
+            self.cancel()
+            return
+        wait = PING_AFTER - (now - self._heard)
+        if wait <= 0:
             self._ping()
-            self._wait(PING_AFTER, self._tick)
+            wait = PING_AFTER
+        self._wait(wait if self.opened.done() else min(wait, self._due - now), self._tick)
 
     def _end_without_usage(self) -> None:
         """The provider named its finish reason, and neither usage nor the end came."""
@@ -275,7 +285,7 @@ class Relay:
         if self._reply is not None:
             if not self._reply.full:
                 self._reply.write(self.answering.ping())
-        elif not self.opened.done() and (self._spoken or self._last):
+        elif not self.opened.done() and self._last:
             self._body += self.answering.ping()
             self.opened.set_result(b"")
 

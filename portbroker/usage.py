@@ -16,7 +16,11 @@ log = logging.getLogger("portbroker.calls")
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """One try on one target. `seconds` until it had an answer or failed; `outcome` is `ok` or the kind of error."""
+    """One try on one target. `seconds` until it had an answer or failed.
+
+    `outcome` is `ok`, the kind of error, or `cancelled` for one that another answer came before. `key` is the name of
+    the credential, where there are several; `why` is what the try was for.
+    """
 
     provider: str
     model: str
@@ -24,6 +28,14 @@ class AttemptRecord:
     status: int = 0
     seconds: float = 0.0
     message: str = ""
+    key: str = ""
+    why: str = "first"
+
+    def __str__(self) -> str:
+        where = f"{self.provider}/{self.model}" + (f" key {self.key}" if self.key else "")
+        if self.outcome == "ok":
+            return where
+        return f"{where} ({self.outcome}{f' {self.status}' if self.status else ''} after {self.seconds:.3f}s)"
 
 
 @dataclass(slots=True)
@@ -40,6 +52,7 @@ class Exchange:
     attempts: list[AttemptRecord] = field(default_factory=list)
     adaptations: list[str] = field(default_factory=list)
     usage: Json | None = None
+    waited: float = 0.0
     partial: bool = False
     status: int = 0
     first_content: float | None = None
@@ -51,14 +64,12 @@ class Exchange:
         return self.status >= 500 or self.partial
 
     def __str__(self) -> str:
-        tried = " then ".join(
-            f"{a.provider}/{a.model}"
-            + (f" ({a.outcome}{f' {a.status}' if a.status else ''})" if a.outcome != "ok" else "")
-            for a in self.attempts
-        )
+        tried = "".join(f", {a.why}: {a}" if number else str(a) for number, a in enumerate(self.attempts))
         parts = [self.method, self.path, str(self.status or "-"), f"{time.monotonic() - self.began:.3f}s"]
         if self.model:
             parts.append(f"{self.model} -> {tried or 'nobody'}")
+        if self.waited:
+            parts.append(f"waited={self.waited:.3f}s")
         if self.usage:
             parts.append(f"tokens={self.usage.get('input_tokens', 0)}+{self.usage.get('output_tokens', 0)}")
         if self.partial:

@@ -33,12 +33,14 @@ def clock() -> Clock:
 def test_a_line_says_who_was_asked_what_came_of_it_and_what_it_cost() -> None:
     call = exchange()
     call.model = "big"
-    call.attempts = [AttemptRecord("A", "a-1", "overloaded", 529), AttemptRecord("B", "b-1")]
+    call.attempts = [AttemptRecord("A", "a-1", "overloaded", 529, 0.25), AttemptRecord("B", "b-1", why="next target")]
     call.usage = {"input_tokens": 3, "output_tokens": 5}
     call.adaptations = ["dropped:seed"]
     words = str(call).split(" ", 4)
     assert words[:3] == ["POST", "/v1/messages", "200"]
-    assert words[4] == ("big -> A/a-1 (overloaded 529) then B/b-1 tokens=3+5 adaptations=dropped:seed req_1")
+    assert words[4] == (
+        "big -> A/a-1 (overloaded 529 after 0.250s), next target: B/b-1 tokens=3+5 adaptations=dropped:seed req_1"
+    )
 
 
 def test_a_line_says_why_a_call_failed_and_that_its_answer_was_cut() -> None:

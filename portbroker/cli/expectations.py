@@ -131,6 +131,7 @@ def _with_credentials(loaded: Loaded) -> Loaded:
 
 
 def _with_placeholder(provider: ProviderConfig, lacking: bool) -> ProviderConfig:
-    if not lacking and provider.api_key is None:
+    if not lacking and provider.api_key is None and not provider.api_keys:
         return provider
-    return provider.model_copy(update={"api_key": _PLACEHOLDER, "is_active": lacking or provider.is_active})
+    active = lacking or provider.is_active
+    return provider.model_copy(update={"api_key": _PLACEHOLDER, "api_keys": (), "is_active": active})

@@ -26,7 +26,7 @@ class HttpAttempt:
 
     __slots__ = (
         "_alarm", "_clock", "_ends", "_last", "_loop", "_phase", "connection", "paused", "pool", "request", "retried",
-        "sink", "task", "wire",
+        "sent_at", "sink", "task", "wire",
     )  # fmt: skip
 
     def __init__(self, pool: "Pool", request: UpstreamRequest, sink: Sink, loop: asyncio.AbstractEventLoop) -> None:
@@ -42,7 +42,7 @@ class HttpAttempt:
         self._clock = loop.time
         self._alarm: asyncio.TimerHandle | None = None
         self._phase = _CONNECT
-        self._last = loop.time()
+        self._last = self.sent_at = loop.time()
         self._ends = self._last + request.timeouts.total
 
     # What the relay calls
@@ -90,7 +90,7 @@ class HttpAttempt:
         self.task = None
         self.connection = connection
         self._phase = _FIRST_BYTE
-        self._last = self._clock()
+        self._last = self.sent_at = self._clock()
         connection.watch(self.due())
 
     def answered(self, connection: "Connection", status: int, headers: Mapping[str, str]) -> None:

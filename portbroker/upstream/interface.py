@@ -31,7 +31,9 @@ class UpstreamRequest:
 
 
 class Attempt(Protocol):
-    """A request under way."""
+    """A request under way. `sent_at` is the loop's time when it began to be written."""
+
+    sent_at: float
 
     def pause(self) -> None:
         """Stop reading from the provider: the client is slow."""

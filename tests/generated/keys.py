@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from portbroker.config import reliability
 from portbroker.config.grammar import DEFINITIONS, OPERATIONS
 from portbroker.config.schema import schema
 from portbroker.fieldmap.functions import FUNCTIONS
@@ -82,7 +83,8 @@ def _of_pattern(message: str) -> str:
 
 def _link(name: str) -> str:
     title = SECTIONS[name]["title"].lower()
-    place = f"field-maps.md#{GRAMMAR[name]}" if name in GRAMMAR else f"#{title.replace(' ', '-')}"
+    page = "reliability.md" if hasattr(reliability, name) else ""
+    place = f"field-maps.md#{GRAMMAR[name]}" if name in GRAMMAR else f"{page}#{title.replace(' ', '-')}"
     return f"[{title}]({place})"
 
 
