@@ -57,7 +57,7 @@ class AssistantItems:
         """Texts that follow each other are parts of one message."""
         if not text.strip():
             return
-        part = {"type": "output_text", "text": text}
+        part = {"type": "output_text", "text": text, "annotations": []}
         if self.items and self.items[-1]["type"] == "message":
             self.items[-1]["content"].append(part)
         else:

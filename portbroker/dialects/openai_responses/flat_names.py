@@ -25,7 +25,7 @@ class FlatNames:
         self._owners[flat] = (namespace, name)
         if namespace:
             self.map.setdefault(flat, {"namespace": namespace, "name": name, "kind": kind})
-        elif kind == "custom":
+        elif kind == "custom" or flat != name:
             self.map.setdefault(flat, {"name": name, "kind": kind})
         return flat
 
