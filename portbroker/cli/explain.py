@@ -16,7 +16,7 @@ from portbroker.errors import CallError
 if TYPE_CHECKING:
     from portbroker.facts import Facts
     from portbroker.resolution import Explanation, Step
-    from portbroker.snapshot import Route, Snapshot, Target
+    from portbroker.snapshot import Pool, Route, Snapshot, Target
 
 DESCRIPTION = """\
 Say which rule decides for a call, what its conditions see, which targets are tried in which order, and why.
@@ -143,7 +143,7 @@ def _print(answer: _Answer, terminal: Terminal) -> None:
     facts += [("model", answer.facts.model), ("rule", pool.why)]
     if pool.strategy != "priority":
         facts.append(("strategy", about(pool)))
-    facts += [(f"when refused ({kind})", " then ".join(names)) for kind, names in pool.fallbacks.items()]
+    facts += [("fallbacks", f"{word}: {', then '.join(names)}") for word, names in _fallbacks(pool).items()]
     for line in aligned(facts, indent=""):
         terminal.say(line)
     if answer.explained.steps:
@@ -207,9 +207,16 @@ def _plain(answer: _Answer) -> Json:
         "strategy": pool.strategy,
         "conditions": conditions,
         "targets": targets,
-        "fallbacks": {kind: list(names) for kind, names in pool.fallbacks.items()},
+        "fallbacks": _fallbacks(pool),
         "passed_over": [{"provider": name, "reason": reason} for name, reason in pool.passed_over],
     }
+
+
+def _fallbacks(pool: "Pool") -> dict[str, list[str]]:
+    """The models to ask instead, by the words of the file."""
+    from portbroker.resolution import FALLBACKS
+
+    return {word: list(pool.fallbacks[kind]) for word, kind in FALLBACKS.items() if kind in pool.fallbacks}
 
 
 def _json(value: Any) -> Any:

@@ -85,6 +85,7 @@ routes
   /v1/messages                anthropic.messages
   /api/anthropic/v1/messages  anthropic.messages
   /v1/chat/completions        openai.chat
+  /v1/responses               openai.responses
 """
     )
 
@@ -163,6 +164,60 @@ def test_explain_shows_the_order_of_priority_when_all_have_their_credential(
         ("Local", "tiny", "http://127.0.0.1:9/v1/chat/completions"),
     ]
     assert "sk-secret" not in out
+
+
+ROUTED = (
+    FILE
+    + """\
+  - match: mine
+    when: {any: [{input_tokens: {gt: 50}}, {header.x-team: research}]}
+    model: tiny
+    fallbacks: {context_window: [tiny-2]}
+  - match: mine
+    strategy: weighted
+    targets: [{provider: Local, model: a, weight: 1}, {provider: Local, model: b, weight: 3}]
+"""
+)
+
+
+def test_explain_shows_what_conditions_see_of_a_body_and_why_each_target_has_its_place(
+    file: Path, run: Commands, tmp_path: Path
+) -> None:
+    file.write_text(ROUTED)
+    (tmp_path / "call.json").write_text(json.dumps(CALL | {"model": "mine"}))
+    status, out, _ = run("explain", "--body", "call.json", "--header", "X-Team: sales")
+    assert status == 0
+    (look,) = [line for line in out.splitlines() if line.startswith("  rule 3")]
+    assert look.endswith("  does not hold  input_tokens is 27, header.x-team is sales")
+    assert "strategy  weighted: by weight: this is the first turn" in out
+    first, second = (line for line in out.splitlines() if "openai.chat" in line)
+    assert first.startswith("  1.  Local  b")
+    assert first.endswith("weight 3 of 4")
+    assert second.endswith("weight 1 of 4")
+
+
+def test_explain_reads_a_body_from_standard_input_and_tells_a_machine(file: Path, run: Commands) -> None:
+    file.write_text(ROUTED)
+    status, out, _ = run("explain", "--body", "-", "--json", "--header", "x-team: research", stdin={"model": "mine"})
+    explained = json.loads(out)
+    assert status == 0
+    assert explained["conditions"] == [
+        {"rule": 3, "holds": True, "saw": {"input_tokens": 4, "header.x-team": "research"}}
+    ]
+    assert explained["fallbacks"] == {"context_window": ["tiny-2"]}
+    assert [(t["model"], t["reason"]) for t in explained["targets"]] == [("tiny", "priority 2")]
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        ([], "error: say which model is asked for\nhint:  --model NAME, or --body FILE\n"),
+        (["--body", "nowhere.json"], "error: nowhere.json: No such file or directory\n"),
+        (["--model", "m", "--header", "x-team"], "error: 'x-team' is not a header\nhint:  write it as 'NAME: VALUE'\n"),
+    ],
+)
+def test_explain_says_what_it_needs(args: list[str], complaint: str, file: Path, run: Commands) -> None:
+    assert run("explain", *args) == (2, "", complaint)
 
 
 def test_explain_refuses_what_nobody_serves(file: Path, run: Commands) -> None:
