@@ -1,0 +1,1 @@
+"""What PortBroker costs, measured against those that do less; see README.md."""
