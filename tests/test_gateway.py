@@ -465,3 +465,61 @@ async def test_calls_in_turn_use_one_connection_each_time_it_is_free() -> None:
         texts = [(await client.ask())[1]["content"][0]["text"] for _ in range(2)]
         assert texts == ["one", "two"]
         assert isinstance(provider, FakeProvider)
+
+
+ROUTED = """
+models:
+  - {match: "claude-*", when: {thinking: true}, targets: [{provider: P2, model: deep}]}
+  - {match: "claude-*", when: {header.x-team: research}, model: "P2/{{ match[1] }}"}
+  - {match: kept, strategy: sticky, targets: [{provider: P1, model: k}, {provider: P2, model: k}]}
+  - match: shared
+    strategy: weighted
+    targets: [{provider: P1, model: s, weight: 3}, {provider: P2, model: s, weight: 1}]
+  - {match: "claude-*", tier: small}
+"""
+
+
+async def test_conditions_on_a_call_choose_the_provider() -> None:
+    async with serving(answers(chat_answer("one"))) as first, serving(answers(chat_answer("two"))) as second:
+        async with gateway(config(first.url, second.url, extra=ROUTED)) as client:
+            response, _ = await client.ask()
+            assert (response.headers["x-portbroker-provider"], first.last.body["model"]) == ("P1", "small-1")
+            await client.ask(thinking={"type": "enabled", "budget_tokens": 1024})
+            assert second.last.body["model"] == "deep"
+            await client.post("/v1/messages", ASK, **{"X-Team": "research"})
+            assert second.last.body["model"] == "haiku-4-5"
+
+
+async def test_a_session_keeps_its_provider_and_shares_hold() -> None:
+    async with serving(answers(chat_answer("one"))) as first, serving(answers(chat_answer("two"))) as second:
+        async with gateway(config(first.url, second.url, extra=ROUTED)) as client:
+            for number in range(8):
+                headers = {"x-claude-code-session-id": f"s{number}"}
+                asked = [await client.post("/v1/messages", {**ASK, "model": "kept"}, **headers) for _ in range(3)]
+                assert len({response.headers["x-portbroker-provider"] for response, _ in asked}) == 1
+            assert first.seen
+            assert second.seen
+            before = len(first.seen), len(second.seen)
+            for _ in range(8):
+                await client.ask(model="shared")
+            assert (len(first.seen) - before[0], len(second.seen) - before[1]) == (6, 2)
+
+
+async def test_the_time_out_of_a_rule_is_shorter_than_that_of_the_provider() -> None:
+    hurried = "models: [{match: hurried, timeout: 50ms, targets: [{provider: P1, model: m}, {provider: P2, model: m}]}]"
+    async with serving(streams(then="hang")) as first, serving(streams(chat_stream("two"))) as second:
+        async with gateway(config(first.url, second.url, extra=hurried)) as client:
+            response, _ = await client.stream(model="hurried")
+            assert response.headers["x-portbroker-provider"] == "P2"
+
+
+async def test_a_rule_of_a_field_map_can_ask_for_the_route() -> None:
+    by_route = """
+    translation: {request: [{set: {user: chat}, when: {ctx.route: /v1/chat/completions}}], rules_on_passthrough: true}
+"""
+    async with serving(answers(chat_answer())) as provider:
+        async with gateway(config(provider.url).rstrip() + by_route) as client:
+            await client.post("/v1/chat/completions", CHAT_ASK)
+            assert provider.last.body["user"] == "chat"
+            await client.ask()
+            assert "user" not in provider.last.body
