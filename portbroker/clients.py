@@ -40,18 +40,17 @@ class Clients(web.Server):
     `malformed` counts requests that were not HTTP.
     """
 
-    def __init__(self, handle: Handle, *, max_body: int, idle: float = IDLE) -> None:
+    def __init__(self, handle: Handle, *, max_body: int) -> None:
         super().__init__(handle, request_factory=self._request, handler_cancellation=True)
         self.malformed = 0
         self._max_body = max_body
-        self._idle = idle
         self._open: set[_Connection] = set()  # aiohttp's own list keeps some that are gone
         self._changed = asyncio.Event()
         self._hurried = False
 
     def connect(self) -> "_Connection":
         """The protocol for one new connection."""
-        return _Connection(self, idle=self._idle)
+        return _Connection(self)
 
     def _request(
         self,
@@ -103,13 +102,13 @@ class _Connection(web.RequestHandler):
 
     __slots__ = ("_clients",)
 
-    def __init__(self, clients: Clients, *, idle: float) -> None:
+    def __init__(self, clients: Clients) -> None:
         loop = asyncio.get_running_loop()
         # Bodies are unpacked where they are read: the parser's errors would end the connection without an answer.
         super().__init__(
             clients,
             loop=loop,
-            keepalive_timeout=idle,
+            keepalive_timeout=IDLE,
             access_log=None,  # type: ignore[arg-type]  # as aiohttp's own server does
             logger=log,
             auto_decompress=False,
@@ -123,6 +122,13 @@ class _Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self._clients.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages and self._current_request is not None:
+            body = self._current_request.content
+            if not body.is_eof():  # what follows an unended body is no request: it broke into garbage
+                body.set_exception(web.RequestPayloadError("the body is not framed as HTTP says"))
 
     @property
     def idle(self) -> bool:

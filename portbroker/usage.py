@@ -13,6 +13,8 @@ from portbroker.errors import GatewayError
 
 log = logging.getLogger("portbroker.calls")
 
+_LONGEST_LINE = 2000
+
 
 @dataclass(slots=True)
 class AttemptRecord:
@@ -78,7 +80,13 @@ class Exchange:
             parts.append("adaptations=" + ",".join(self.adaptations[:8]))
         if self.error:
             parts.append(f"error={str(self.error)[:200]!r}")
-        return " ".join([*parts, self.request_id])
+        return f"{_one_line(' '.join(parts))} {self.request_id}"
+
+
+def _one_line(text: str) -> str:
+    """Words of clients and providers as a line of the log: nothing in them can begin another, or fill the disk."""
+    text = text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]}..."
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 class CallLog:

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http import HttpVersion11
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {529: "Overloaded"}
+_LONGEST = 512
 _LAST_CHUNK = b"0\r\n\r\n"
 STALL = 300.0
 """Seconds in which a client that is behind must take something."""
@@ -29,7 +30,8 @@ def http_date() -> str:
 
 
 def visible(text: str) -> str:
-    """`text` as a header value: printable ASCII, anything else as `?`. Nothing a client sends can end a header."""
+    """`text` as a header value: printable ASCII, anything else as `?`, cut. Nothing a client sends can end a header."""
+    text = text[:_LONGEST]
     return text if text.isascii() and text.isprintable() else "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
