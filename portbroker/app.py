@@ -15,6 +15,7 @@ from portbroker.clients import Clients
 from portbroker.demo import DemoUpstream
 from portbroker.gateway import Gateway
 from portbroker.listening import BACKLOG, bind, url_of, waiting
+from portbroker.probes import Probes
 from portbroker.snapshot import Snapshot
 from portbroker.upstream import HttpUpstream
 
@@ -52,10 +53,13 @@ async def serving(snapshot: Snapshot, sockets: Sequence[socket.socket], *, max_b
     clients = _clients(gateway, max_body)
     url = url_of(sockets)
     listeners = [await loop.create_server(clients.connect, sock=sock, backlog=BACKLOG) for sock in sockets]
+    probes = Probes(lambda: gateway.snapshot, gateway.attempts)
+    probes.start()
     try:
         yield Listening(gateway, clients, url)
     finally:
         gateway.draining = True
+        await probes.stop()
         accepted = waiting(sockets)
         for listener in listeners:
             listener.close()

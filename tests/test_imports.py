@@ -21,6 +21,7 @@ FLOORS = (
     ("portbroker.demo", "portbroker.relay", "portbroker.retries"),
     ("portbroker.course",),
     ("portbroker.attempts",),
+    ("portbroker.probes",),
     ("portbroker.side",),
     ("portbroker.clients", "portbroker.gateway"),
     ("portbroker.app", "portbroker.listening"),
