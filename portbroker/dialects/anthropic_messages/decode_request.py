@@ -33,6 +33,7 @@ _INNER_TYPES: Final[dict[str, Fields]] = {
     "output_config": {"effort": str, "format": dict},
     "tool_choice": {"type": str, "name": str, "disable_parallel_tool_use": bool},
 }
+_CHANGING: Final = CHANGES | {"compaction"}
 _CHOICES: Final = ("auto", "any", "tool", "none")
 _ROLES: Final = ("user", "assistant", "system")
 _THINKING: Final = frozenset({"enabled", "adaptive", "between_tools"})
@@ -44,11 +45,14 @@ def decode_request(body: Json, report: Report) -> Conversation:
     _check_parameters(body)
     turns = _turns(body)
     tools = _tools(body)
-    changes = [change for turn in turns for block in turn.blocks for change in changes_of(block)]
+    kinds = {block.data["type"] for turn in turns for block in turn.blocks}
+    changes: list[tuple[Json, str]] = []
+    if not kinds.isdisjoint(_CHANGING):
+        changes = [change for turn in turns for block in turn.blocks for change in changes_of(block)]
     return Conversation(
         model=body["model"],
         system=_without_billing([] if body.get("system") is None else _blocks(body["system"], "system")),
-        turns=_shown(turns),
+        turns=turns if kinds.isdisjoint(CHANGES) and all(t.role != "system" for t in turns) else _shown(turns),
         tools=apply_changes(tools, changes, report) if changes else tools,
         tool_choice=body.get("tool_choice"),
         params={name: value for name, value in body.items() if name not in _STRUCTURE and value is not None},

@@ -71,9 +71,9 @@ def expect(value: Any, kinds: Kinds, param: str) -> None:
 
 def check_fields(value: Json, fields: Fields, param: str = "") -> None:
     """Refuses an object in which a field is there, is not null, and is of another type."""
-    for name, kinds in fields.items():
-        given = value.get(name)
-        if given is not None and (not isinstance(given, kinds) or isinstance(given, bool)):
+    for name, given in value.items():  # what is there is mostly less than what may be
+        kinds = fields.get(name)
+        if kinds is not None and given is not None and (not isinstance(given, kinds) or isinstance(given, bool)):
             expect(given, kinds, f"{param}.{name}" if param else name)
 
 
