@@ -29,6 +29,7 @@ providers:
     api_key: sk-secret
     models: [the-model]
     timeout: {{connect: 1, first_byte: 5, idle: 5}}
+    translation: {translation}
 """
 
 
@@ -42,10 +43,16 @@ class Front:
 
 
 @contextlib.asynccontextmanager
-async def fronting(behave: Behaviour, provider_type: str = "custom", *, retries: int = 0) -> AsyncIterator[Front]:
-    """A gateway with one provider that behaves so; it serves `MODEL`, and any other as `Upstream/<model>`."""
+async def fronting(
+    behave: Behaviour, provider_type: str = "custom", *, retries: int = 0, dialect: str | None = None
+) -> AsyncIterator[Front]:
+    """A gateway with one provider that behaves so; it serves `MODEL`, and any other as `Upstream/<model>`.
+
+    `dialect` is what the provider speaks, where that is not what its type does.
+    """
     async with serving(behave) as provider:
-        text = _FILE.format(provider_type=provider_type, url=provider.url)
+        translation = f"{{dialect: {dialect}}}" if dialect else "{}"
+        text = _FILE.format(provider_type=provider_type, url=provider.url, translation=translation)
         config = load_text(text.encode(), file="test.yaml", directory=Path("/nonexistent"), environ={})
         async with (
             running(compile_snapshot(config), host="127.0.0.1", port=0, max_body=2**22) as listening,

@@ -24,7 +24,7 @@ def blocks(*items: Json) -> tuple[list[tuple[str, Json]], list[str]]:
     """Role and data of each block that the items make, without what only the gateway knows."""
     conversation, reported = decode(input=list(items))
     found = [
-        (turn.role, {k: v for k, v in block.data.items() if k[:1] != "_"})
+        (str(turn.role), {k: v for k, v in block.data.items() if k[:1] != "_"})
         for turn in conversation.turns
         for block in turn.blocks
     ]
