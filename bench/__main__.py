@@ -3,7 +3,9 @@
 import argparse
 import contextlib
 import json
+import signal
 import subprocess
+import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from bench.sides import LOAD_CORE, Side, build, commands, free_port, pin, starte
 
 def main() -> None:
     asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave through the contexts, which end what was started
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
         into = Path(folder)
         into.chmod(0o755)  # nginx gives up its rights, and looks for its folders after that
