@@ -7,7 +7,7 @@ import contextlib
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,24 +114,36 @@ def served_names(snapshot: Snapshot) -> list[str]:
     return list(dict.fromkeys(pattern.replace("*", "x") for pattern in patterns))
 
 
+READERS: dict[str, tuple[Callable[[Json], str], Callable[[Json], list[str]]]] = {
+    "anthropic.messages": (
+        lambda body: body["content"][0]["text"],
+        lambda event: [event["delta"].get("text", "")] if event["type"] == "content_block_delta" else [],
+    ),
+    "openai.chat": (
+        lambda body: body["choices"][0]["message"]["content"],
+        lambda chunk: [choice["delta"].get("content") or "" for choice in chunk["choices"]],
+    ),
+    "openai.responses": (
+        lambda body: body["output"][0]["content"][0]["text"],
+        lambda event: [event["delta"]] if event["type"] == "response.output_text.delta" else [],
+    ),
+}
+"""How a client of each dialect reads the text of a whole answer, and of an event."""
+
+
 def text_of(raw: bytes, route: Route, *, stream: bool) -> str:
     """What a client reads of an answer in the dialect of a route."""
-    chat = route.dialect.name == "openai.chat"
+    whole, pieces = READERS[route.dialect.name]
     if not stream:
-        body = json.loads(raw)
-        text: str = body["choices"][0]["message"]["content"] if chat else body["content"][0]["text"]
-        return text
+        return whole(json.loads(raw))
     lines = [line[6:] for line in raw.decode().splitlines() if line.startswith("data: {")]
-    events = [json.loads(line) for line in lines]
-    if chat:
-        return "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
-    return "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta")
+    return "".join(piece for line in lines for piece in pieces(json.loads(line)))
 
 
-async def test_each_name_that_an_example_serves_is_answered_in_both_dialects(example: Example) -> None:
+async def test_each_name_that_an_example_serves_is_answered_in_every_dialect(example: Example) -> None:
     async with serving(speak) as provider:
         snapshot = example.snapshot(provider.url)
-        assert {route.dialect.name for route in snapshot.routes.values()} == {"anthropic.messages", "openai.chat"}
+        assert {route.dialect.name for route in snapshot.routes.values()} >= {"anthropic.messages", "openai.chat"}
         async with gateway(snapshot) as (session, url):
             for name in served_names(snapshot):
                 for route in snapshot.routes.values():
@@ -144,7 +156,9 @@ async def one_call(
     *, stream: bool,
 ) -> None:  # fmt: skip
     target = snapshot.resolve(asking(name)).targets[0]
-    body: Json = {"model": name, "max_tokens": 50, "stream": stream, "messages": [{"role": "user", "content": "hi"}]}
+    said = [{"role": "user", "content": "hi"}]
+    body: Json = {"model": name, "stream": stream}
+    body |= {"input": said} if route.dialect.name == "openai.responses" else {"messages": said, "max_tokens": 50}
     async with session.post(url + route.path, json=body) as response:
         raw = await response.read()
     assert response.status == 200, raw
