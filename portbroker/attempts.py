@@ -181,7 +181,11 @@ class Carriage:
         if after is None:
             return
         await asyncio.wait([relay.opened], timeout=after)
-        if not relay.opened.done() and (beside := self.course.hedge(step)):
+        if relay.opened.done() or (beside := self.course.hedge(step)) is None:
+            return
+        if beside.leave is not None and beside.leave.queued:
+            self.course.abandoned(beside)  # there is nothing to win by waiting in a queue
+        else:
             self._start(beside, running)
 
     async def _first_to_speak(self, running: list[Running]) -> Opened | None:

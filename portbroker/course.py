@@ -5,7 +5,7 @@
 The one rule: this decides and does nothing: no I/O, no task, and the clock is `Health`'s.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Literal, TypeAlias
@@ -88,7 +88,7 @@ class Course:
 
     def __init__(
         self,
-        targets: Iterable[tuple[Target, Pool]],
+        targets: Sequence[tuple[Target, Pool]],
         retry: Retry,
         common: Common,
         *,
@@ -103,8 +103,8 @@ class Course:
         self._fallbacks = fallbacks
         self._tokens = tokens
         self._ends = ends
-        self._entries = [Entry(target, pool, 1 + retry.same_target) for target, pool in targets]
-        self._several = len(self._entries) > 1
+        self._entries: list[Entry] = []
+        self._unseen = targets  # few calls ever look at more than the first
         self._fallen = False
         self._made = 0
         self._waited = 0.0
@@ -121,7 +121,7 @@ class Course:
         if self._made >= self._retry.attempts or now >= self._ends:
             return self._stop(now, inf)
         soonest = inf
-        for entry in self._entries:
+        for entry in self._candidates():
             key, when = self._key(entry, now)
             if key is None or not self._affordable(entry, now):
                 continue
@@ -138,12 +138,23 @@ class Course:
         now = self._health.clock()
         if self._made >= self._retry.attempts or not self._budget.left(self._retry, now):
             return None
-        for entry in self._entries:
+        for entry in self._candidates():
             key, when = self._key(entry, now)
             if entry is not beside.entry and key is not None and when <= now and not entry.times:
                 entry.why = "hedge"
                 return self._try(entry, key, now)
         return None
+
+    def _candidates(self) -> Iterator[Entry]:
+        """What may still be tried, the best first."""
+        yield from tuple(self._entries)
+        while self._unseen:
+            yield self._see()
+
+    def _see(self) -> Entry:
+        (target, pool), self._unseen = self._unseen[0], self._unseen[1:]
+        self._entries.append(entry := Entry(target, pool, 1 + self._retry.same_target))
+        return entry
 
     def _patience(self, now: float) -> float:
         """Seconds that the call may still spend waiting."""
@@ -209,7 +220,7 @@ class Course:
             entry, target, entry.pool, key,
             why=entry.why if self._made > 1 else "first",
             began=now,
-            last=len(self._entries) == 1 or self._made >= self._retry.attempts,
+            last=len(self._entries) + len(self._unseen) == 1 or self._made >= self._retry.attempts,
         )  # fmt: skip
         step.probed = self._health.begin(provider.name, key.id, target.model, now)
         if provider.limits is not None:
@@ -250,11 +261,13 @@ class Course:
     def failed(self, step: Try, error: GatewayError) -> None:
         """The attempt failed before it brought anything good."""
         now = self._health.clock()
+        while self._unseen:
+            self._see()
         self._give_back(step, 0 if isinstance(error, CallError) else None, now)
         remedy = remedy_for(error, step.target.model)
         self._tell(step, remedy, error, now)
         same = remedy.same and error.headers.get("x-should-retry") != "false"
-        if self._several:  # of several accounts, the limits of one say nothing
+        if len(self._entries) > 1 or self._failures:  # of several accounts, the limits of one say nothing
             error.headers = without_rate_limits(error.headers)
         self._failures[step.entry] = error  # of several from one target, the last says how it stands
         self._made -= isinstance(error, CallError)
