@@ -7,19 +7,26 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from aiohttp import web
 
 from portbroker.clients import Clients
+from portbroker.config.load import Loaded
 from portbroker.demo import DemoUpstream
 from portbroker.gateway import Gateway
 from portbroker.listening import BACKLOG, bind, url_of, waiting
 from portbroker.probes import Probes
+from portbroker.reload import Found, Reloader, reloading
 from portbroker.snapshot import Snapshot
+from portbroker.status import Status
 from portbroker.upstream import HttpUpstream
 
 log = logging.getLogger("portbroker")
+
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+_RELOADING = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 DRAIN = 30.0
 """Seconds that calls under way may take to end once the server is told to stop."""
@@ -32,6 +39,16 @@ class Listening:
     gateway: Gateway
     clients: Clients
     url: str
+    upstream: HttpUpstream
+
+    async def switch(self, found: Found) -> None:
+        """Serve another configuration from the next call on; connections that it does not know end when free."""
+        self.gateway.snapshot = found.snapshot
+        self.upstream.keep(found.origins)
+
+    def report(self, status: Status) -> None:
+        """Say so to those who ask how it is."""
+        self.gateway.status = status
 
 
 @contextlib.asynccontextmanager
@@ -56,7 +73,7 @@ async def serving(snapshot: Snapshot, sockets: Sequence[socket.socket], *, max_b
     probes = Probes(lambda: gateway.snapshot, gateway.attempts)
     probes.start()
     try:
-        yield Listening(gateway, clients, url)
+        yield Listening(gateway, clients, url, upstream)
     finally:
         gateway.draining = True
         await probes.stop()
@@ -77,21 +94,27 @@ def _clients(gateway: Gateway, max_body: int) -> Clients:
     return Clients(handle, max_body=max_body)
 
 
-async def serve(snapshot: Snapshot, *, host: str, port: int, max_body: int) -> None:
-    """Serve until SIGTERM or SIGINT; a second one does not wait for calls under way."""
+async def serve(path: Path, loaded: Loaded, snapshot: Snapshot, *, host: str, port: int) -> None:
+    """Serve what the file at `path` says until SIGTERM or SIGINT; a second one does not wait for calls under way.
+
+    It is read again when it changes, and on SIGHUP; `loaded` and `snapshot` are what it says now.
+    """
     stop = asyncio.Event()
-    _on_signal(stop.set)
-    async with running(snapshot, host=host, port=port, max_body=max_body) as listening:
+    _on_signal(stop.set, *_ENDING)
+    async with running(snapshot, host=host, port=port, max_body=loaded.config.server.max_body) as listening:
         log.info("serving %s, revision %s", listening.url, snapshot.revision)
-        await stop.wait()
-        _on_signal(listening.clients.hurry)
+        reloader = Reloader(path, loaded, snapshot, listening)
+        _on_signal(lambda: reloader.trigger("SIGHUP"), *_RELOADING)
+        async with reloading(reloader):
+            await stop.wait()
+        _on_signal(listening.clients.hurry, *_ENDING)
         log.info("stopping: new calls are refused, calls under way have %d s to end; again to end at once", DRAIN)
     log.info("stopped")
 
 
-def _on_signal(act: Callable[[], None]) -> None:
-    """What SIGTERM and SIGINT do from now on."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+def _on_signal(act: Callable[[], None], *numbers: int) -> None:
+    """What these signals do from now on."""
+    for number in numbers:
         asyncio.get_running_loop().add_signal_handler(number, act)
 
 

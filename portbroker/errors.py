@@ -9,8 +9,9 @@
 The one rule: this module imports nothing of ours, and no message in it ever holds a secret.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 Kind = Literal[
@@ -54,11 +55,15 @@ class Problem:
 
 
 class ConfigError(PortBrokerError):
-    """A configuration that must not be served, with every problem that could be found at once."""
+    """A configuration that must not be served, with every problem that could be found at once.
 
-    def __init__(self, problems: list[Problem]) -> None:
+    `files` are those whose change may mend it, as far as they are known beside the file itself.
+    """
+
+    def __init__(self, problems: list[Problem], files: Collection[Path] = ()) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+        self.files = files
 
 
 @dataclass(frozen=True, slots=True)

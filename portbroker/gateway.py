@@ -7,6 +7,7 @@ The one rule: a call is tried again only before its first byte has gone out, and
 """
 
 import logging
+import time
 
 from aiohttp import web
 
@@ -19,6 +20,7 @@ from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.headers import answer_headers
 from portbroker.intake import read_body
 from portbroker.snapshot import Snapshot
+from portbroker.status import Status
 from portbroker.upstream import Upstream
 from portbroker.usage import CallLog, Exchange
 from portbroker.wire import Reply, visible
@@ -30,10 +32,11 @@ _ADAPTATIONS_LIMIT = 1024
 
 
 class Gateway:
-    """Answers calls by the snapshot it holds. Assign `snapshot` to serve another configuration."""
+    """Answers calls by the snapshot it holds. Assign `snapshot` to serve another one; `status` tells since when."""
 
     def __init__(self, snapshot: Snapshot, upstream: Upstream) -> None:
         self.snapshot = snapshot
+        self.status = Status(snapshot.revision, time.time())
         self.draining = False
         self.attempts = Attempts(upstream)
         self._calls = CallLog()
@@ -50,7 +53,7 @@ class Gateway:
         try:
             refuse_strangers(request.headers)
             if route is None or request.method != "POST":
-                await side.answer(request, reply, path, snapshot, exchange)
+                await side.answer(request, reply, path, snapshot, exchange, self.status)
             else:
                 call = parse_call(await read_body(request), dialect)
                 exchange.model, exchange.stream = call.model, call.stream

@@ -17,6 +17,7 @@ from portbroker.dialects.registry import ANTHROPIC_MESSAGES, OPENAI_CHAT
 from portbroker.errors import CallError
 from portbroker.intake import read_body
 from portbroker.snapshot import ListedModel, Snapshot
+from portbroker.status import Status
 from portbroker.tokens import estimate
 from portbroker.usage import Exchange
 from portbroker.wire import Reply
@@ -38,11 +39,13 @@ def dialect_of(path: str, headers: Mapping[str, str]) -> Dialect:
     return ANTHROPIC_MESSAGES if anthropic else OPENAI_CHAT
 
 
-async def answer(request: web.BaseRequest, reply: Reply, path: str, snapshot: Snapshot, exchange: Exchange) -> None:
+async def answer(
+    request: web.BaseRequest, reply: Reply, path: str, snapshot: Snapshot, exchange: Exchange, status: Status
+) -> None:
     """Answer what is not a call. Raises `CallError` (404, 405, 426) for what is not served."""
     if "websocket" in request.headers.get("upgrade", "").lower():
         raise CallError("this gateway does not speak WebSocket: send a POST", kind="invalid", status=426)
-    body = await _body(request, path, snapshot)
+    body = await _body(request, path, snapshot, status)
     headers = {
         "content-type": "application/json",
         "request-id": exchange.request_id,
@@ -52,7 +55,7 @@ async def answer(request: web.BaseRequest, reply: Reply, path: str, snapshot: Sn
     reply.whole(200, headers, dumps(body))
 
 
-async def _body(request: web.BaseRequest, path: str, snapshot: Snapshot) -> Json:
+async def _body(request: web.BaseRequest, path: str, snapshot: Snapshot, status: Status) -> Json:
     method = request.method
     if path in _COUNT_PATHS:
         _allow(method, "POST")
@@ -61,7 +64,7 @@ async def _body(request: web.BaseRequest, path: str, snapshot: Snapshot) -> Json
         _allow(method, "POST")
     if page := _PAGES.get(path):
         _allow(method, "GET", "HEAD")
-        return page(request, snapshot)
+        return page(request, snapshot, status)
     if path.startswith("/v1/models/"):
         _allow(method, "GET", "HEAD")
         return _model(request, path.removeprefix("/v1/models/"), snapshot)
@@ -74,18 +77,13 @@ def _allow(method: str, *allowed: str) -> None:
         raise CallError(f"{method} is not possible here; use {' or '.join(allowed)}", status=405, allow=allowed)
 
 
-def _about(_: web.BaseRequest, snapshot: Snapshot) -> Json:
-    return {
-        "name": "PortBroker",
-        "version": __version__,
-        "revision": snapshot.revision,
-        "routes": sorted(snapshot.routes),
-    }
+def _about(_: web.BaseRequest, snapshot: Snapshot, status: Status) -> Json:
+    return {"name": "PortBroker", "version": __version__, **status.page(), "routes": sorted(snapshot.routes)}
 
 
-def _health(_: web.BaseRequest, snapshot: Snapshot) -> Json:
+def _health(_: web.BaseRequest, snapshot: Snapshot, status: Status) -> Json:
     active = [p.name for p in snapshot.providers.values() if p.active]
-    return {"status": "ok", "revision": snapshot.revision, "providers": active}
+    return {"status": "ok", **status.page(), "providers": active}
 
 
 async def _count(request: web.BaseRequest, snapshot: Snapshot) -> Json:
@@ -98,7 +96,7 @@ async def _count(request: web.BaseRequest, snapshot: Snapshot) -> Json:
     return {"input_tokens": estimate(body)}
 
 
-def _models(request: web.BaseRequest, snapshot: Snapshot) -> Json:
+def _models(request: web.BaseRequest, snapshot: Snapshot, _: Status) -> Json:
     if dialect_of("/v1/models", request.headers) is OPENAI_CHAT and "limit" not in request.query:
         return {"object": "list", "data": [_openai_model(m) for m in snapshot.listed]}
     listed = snapshot.listed[: _limit(request)]
@@ -139,7 +137,7 @@ def _anthropic_model(model: ListedModel) -> Json:
     return shown
 
 
-_PAGES: dict[str, Callable[[web.BaseRequest, Snapshot], Json]] = {
+_PAGES: dict[str, Callable[[web.BaseRequest, Snapshot, Status], Json]] = {
     "/": _about,
     "/health": _health,
     "/v1/models": _models,

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     try:
         if workers > 1:
             return _supervise(loaded, snapshot, path.parent, host=host, port=port, workers=workers)
-        _serve(snapshot, host=host, port=port, max_body=server.max_body)
+        _serve(path, loaded, snapshot, host=host, port=port)
     except StartError as error:
         raise CommandError(str(error)) from error
     return 0
@@ -75,12 +75,12 @@ def _count(workers: int | Literal["auto"]) -> int:
     return cores()
 
 
-def _serve(snapshot: "Snapshot", *, host: str, port: int, max_body: int) -> None:
+def _serve(path: Path, loaded: "Loaded", snapshot: "Snapshot", *, host: str, port: int) -> None:
     from portbroker.app import run, serve
 
     _log_to_standard_error("%(asctime)s %(levelname)-7s %(message)s")
     _introduce(snapshot)
-    run(serve(snapshot, host=host, port=port, max_body=max_body))
+    run(serve(path, loaded, snapshot, host=host, port=port))
 
 
 def _supervise(loaded: "Loaded", snapshot: "Snapshot", directory: Path, *, host: str, port: int, workers: int) -> int:

@@ -86,7 +86,8 @@ def load_text(
     problems += _elsewhere(problems, (_problem(file, parsed, finding) for finding in findings))
     problems += environment.problems + misset
     if config is None or problems:
-        raise ConfigError(sorted(problems, key=lambda problem: (problem.file != file, problem.line, problem.column)))
+        problems.sort(key=lambda problem: (problem.file != file, problem.line, problem.column))
+        raise ConfigError(problems, frozenset(environment.files))
     warnings = tuple(_problem(file, parsed, finding) for finding in rendered.warnings)
     revision = hashlib.sha256(text).hexdigest()[:12]
     inactive = _inactive(config, rendered.inactive)
