@@ -9,6 +9,7 @@ import orjson
 
 from portbroker.conversation import Conversation, Json, Report
 from portbroker.dialects import Dialect
+from portbroker.dialects.registry import CHAT_BY_INPUT, OPENAI_CHAT
 from portbroker.errors import CallError
 from portbroker.tokens import quick_estimate
 
@@ -54,4 +55,6 @@ def parse_call(raw: bytes, dialect: Dialect) -> Call:
         raise CallError(f"model: {what}", param="model")
     if stream is not None and not isinstance(stream, bool):
         raise CallError("stream: must be true or false", param="stream")
+    if dialect is OPENAI_CHAT and "input" in body and "messages" not in body:
+        dialect = CHAT_BY_INPUT
     return Call(raw, body, model, bool(stream), dialect)

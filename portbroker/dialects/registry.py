@@ -1,5 +1,7 @@
 """The dialects that are served, by name: each put together from the modules of its package."""
 
+from dataclasses import replace
+
 from portbroker.dialects import Dialect
 from portbroker.dialects.anthropic_messages import decode_answer as anthropic_answers
 from portbroker.dialects.anthropic_messages import decode_request as anthropic_calls
@@ -59,5 +61,8 @@ OPENAI_RESPONSES = Dialect(
     stream_encoder=responses_replies.StreamEncoder,
     encode_error=responses_errors.encode_error,
 )
+
+CHAT_BY_INPUT = replace(OPENAI_CHAT, decode_request=responses_calls.decode_request)
+"""What Cursor speaks on the path of chat: it asks as in the Responses API, and reads answers of chat."""
 
 DIALECTS: dict[str, Dialect] = {d.name: d for d in (ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES)}

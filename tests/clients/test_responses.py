@@ -5,6 +5,7 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
 from tests.clients.front import MODEL, Front, fronting
@@ -222,3 +223,14 @@ async def test_a_chat_client_reaches_a_responses_provider() -> None:
         assert completion.usage
         assert completion.usage.total_tokens == 69
         assert front.provider.last.body["instructions"] == "S"
+
+
+@each_provider
+async def test_a_body_of_responses_on_the_path_of_chat_is_answered_as_chat(provider: Json) -> None:
+    body = {**ASK, "instructions": "Be brief", "tools": [WEATHER]}
+    async with fronting(speaking(BOTH), **provider) as front:
+        completion = await front.openai.post("/chat/completions", body=body, cast_to=ChatCompletion)
+        calls = completion.choices[0].message.tool_calls
+        assert calls
+        assert [call.id for call in calls] == ["call_a", "call_b"]
+        assert "Be brief" in json.dumps(front.provider.last.body)
