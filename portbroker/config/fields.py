@@ -78,7 +78,6 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
         defer_build=True,  # the whole file is checked as one: a validator for each section alone would never be used
         field_title_generator=lambda name, _: title_of(name),

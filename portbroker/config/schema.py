@@ -3,10 +3,16 @@
 The one rule: it is made from the models and the grammar of rules, never written by hand.
 """
 
+import ast
+import inspect
+import itertools
 import json
+import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 from portbroker.config.call_words import CALL_WHEN
+from portbroker.config.fields import Section
 from portbroker.config.grammar import DEFINITIONS, Schema
 from portbroker.config.model import Config
 from portbroker.config.options import Options
@@ -23,6 +29,10 @@ def schema() -> Schema:
     made = Config.model_json_schema()
     definitions = made.pop("$defs")
     options = Options.model_json_schema()
+    for section in _sections():
+        for base in section.__mro__:
+            if issubclass(base, Section) and base is not Section:
+                _describe(definitions.get(section.__name__, made), base)
     definitions |= DEFINITIONS | options.pop("$defs", {}) | {"Options": options, "CallWhen": CALL_WHEN}
     _insert_grammar(definitions)
     for part in (made, *definitions.values()):
@@ -30,6 +40,28 @@ def schema() -> Schema:
     made["properties"] = {name: _or_nothing(part) for name, part in made["properties"].items()}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ID}
     return {**head, **made, "$defs": dict(sorted(definitions.items()))}
+
+
+def _sections() -> Iterator[type[Section]]:
+    """Every class of the file's words."""
+    waiting = list(Section.__subclasses__())
+    while waiting:
+        section = waiting.pop()
+        waiting += section.__subclasses__()
+        yield section
+
+
+def _describe(part: Schema, section: type[Section]) -> None:
+    """Say of each key what stands under it in the source.
+
+    pydantic can do this itself, but it would read the source at every start, and only the schema needs the words.
+    """
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(section))).body
+    for field, text in itertools.pairwise(getattr(body, "body", ())):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+            name = section.model_fields[field.target.id].alias or field.target.id
+            words = {"description": inspect.cleandoc(ast.literal_eval(text.value))}
+            part["properties"][name] = dict(sorted({**part["properties"][name], **words}.items()))
 
 
 def schema_text() -> str:
