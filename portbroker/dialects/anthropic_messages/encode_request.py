@@ -27,17 +27,16 @@ def encode_request(
     conversation: Conversation, options: Options, params: Params, report: Report
 ) -> tuple[Json, AnswerContext]:
     """The body, and what reading its answer needs. `params` leaves what Anthropic takes of the parameters."""
-    paths = conversation.params.get("_names", {})
     names = Names()
     led = list(takewhile(lambda turn: turn.role == "system", conversation.turns))
     messages = encode_turns(conversation.turns[len(led) :], options, report)
     tools = encode_tools(conversation.tools, names)
-    choice = encode_choice(conversation.tool_choice, bool(tools), _path("tool_choice", paths), names, options, report)
+    choice = encode_choice(conversation.tool_choice, bool(tools), names, options, report)
     legalise(messages, names)
 
     scalars = _scalars(conversation.params, options, report)
     thought = encode_thinking(scalars, is_forced(choice), messages, options, report)
-    form, line = _form(scalars, _path("output_config.format", paths), options, report)
+    form, line = _form(scalars, options, report)
     prompt = [*conversation.system, *(block for turn in led for block in turn.blocks)]
     parts = {
         "system": _system(prompt, line, options, report),
@@ -52,12 +51,6 @@ def encode_request(
     return body, replace(conversation.answer, tool_names={**conversation.answer.tool_names, **names.originals})
 
 
-def _path(name: str, paths: Json) -> str:
-    """What the client called it."""
-    path: str = paths.get(name, name)
-    return path
-
-
 def _scalars(params: Json, options: Options, report: Report) -> Json:
     """The parameters by their canonical names, with those that Anthropic demands, without what only we know."""
     scalars = {key: value for key, value in params.items() if key[:1] != "_"}
@@ -65,18 +58,18 @@ def _scalars(params: Json, options: Options, report: Report) -> Json:
     stops = scalars.pop("stop_sequences", [])
     kept = [stop for stop in stops if stop.strip()]
     if len(kept) < len(stops):
-        report.add("dropped", _path("stop_sequences", params.get("_names", {})))
+        report.add("dropped", "stop_sequences")
     return {**scalars, "stop_sequences": kept} if kept else scalars
 
 
-def _form(scalars: Json, path: str, options: Options, report: Report) -> tuple[Json | None, str]:
+def _form(scalars: Json, options: Options, report: Report) -> tuple[Json | None, str]:
     """The form of the answer: as Anthropic takes it, or as a line of the system prompt."""
     form = (scalars.get("output_config") or {}).get("format")
     if form is None:
         return None, ""
     if form["type"] == "json_schema" and options.structured:
         return {"type": "json_schema", "schema": form["schema"]}, ""
-    report.add("degraded", path)
+    report.add("degraded", "output_config.format")
     if form["type"] == "json_schema":
         return None, SCHEMA_LINE + orjson.dumps(form["schema"]).decode()
     return None, JSON_LINE

@@ -40,20 +40,18 @@ def _tool(data: Json, names: Names) -> Json:
     return tool
 
 
-def encode_choice(
-    choice: Json | None, offered: bool, path: str, names: Names, options: Options, report: Report
-) -> Json | None:
-    """The choice. Without tools Anthropic refuses any; `path` is what the client called it."""
+def encode_choice(choice: Json | None, offered: bool, names: Names, options: Options, report: Report) -> Json | None:
+    """The choice. Without tools Anthropic refuses any."""
     if choice is None:
         return None
     if not offered:
         if is_forced(choice):
-            report.add("dropped", path)
+            report.add("dropped", "tool_choice")
         return None
     if choice["type"] == "none":
         return {"type": "none"}  # there is nothing to disable, and Anthropic refuses the key here
     if is_forced(choice) and options.no_forced_tools:
-        report.add("changed", path)
+        report.add("changed", "tool_choice")
         return {**{key: value for key, value in choice.items() if key != "name"}, "type": "auto"}
     return {**choice, "name": names.legal(choice["name"])} if choice["type"] == "tool" else choice
 

@@ -22,6 +22,7 @@ TOOLS = [{"type": "function", "function": {"name": "a"}}]
 
 def write(conversation: Conversation, **options: Any) -> tuple[Json, list[str], AnswerContext]:
     report, chosen = Report(), Options(**options)
+    report.names = conversation.params.get("_names", {})
     body, context = encode_request(conversation, chosen, dialect_params("anthropic.messages", chosen), report)
     return body, [str(adaptation) for adaptation in report], context
 
