@@ -23,9 +23,6 @@ def compile_routes(declared: Sequence[RouteConfig], faults: Faults) -> dict[str,
             faults.add(at, f"the path {route.path} is declared twice", "each path has one route")
         elif route.path in _RESERVED:
             faults.add(at, f"{route.path} is answered by PortBroker itself", "choose another path")
-        elif route.dialect not in DIALECTS:
-            known = ", ".join(sorted(DIALECTS))
-            faults.add(("routes", index, "dialect"), f"{route.dialect} is not served yet", f"served are {known}")
         else:
             routes[route.path] = Route(route.path, DIALECTS[route.dialect], route.on_loss)
     return routes
