@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -17,6 +17,7 @@ from portbroker.config.load import Loaded
 from portbroker.demo import DemoUpstream
 from portbroker.gateway import Gateway
 from portbroker.listening import BACKLOG, bind, url_of, waiting
+from portbroker.origin import Origin
 from portbroker.probes import Probes
 from portbroker.reload import Found, Reloader, reloading
 from portbroker.snapshot import Snapshot
@@ -41,10 +42,14 @@ class Listening:
     url: str
     upstream: HttpUpstream
 
+    def serve(self, snapshot: Snapshot, origins: Collection[Origin]) -> None:
+        """Serve this from the next call on; connections that go elsewhere end as soon as they are free."""
+        self.gateway.snapshot = snapshot
+        self.upstream.keep(origins)
+
     async def switch(self, found: Found) -> None:
-        """Serve another configuration from the next call on; connections that it does not know end when free."""
-        self.gateway.snapshot = found.snapshot
-        self.upstream.keep(found.origins)
+        """Serve what a reload has found."""
+        self.serve(found.snapshot, found.origins)
 
     def report(self, status: Status) -> None:
         """Say so to those who ask how it is."""

@@ -21,7 +21,7 @@ from portbroker.origin import Origin
 from portbroker.reload_words import refused_words, switched_words
 from portbroker.snapshot import Snapshot
 from portbroker.status import LastReload, Status
-from portbroker.watch import changes
+from portbroker.watch import LOOK_EVERY, changes
 
 log = logging.getLogger("portbroker.reload")
 
@@ -96,8 +96,13 @@ class Reloader:
     # triggers
 
     async def _watch(self) -> None:
-        async for _ in changes(lambda: self.files):
-            self.trigger("save")
+        while True:
+            try:
+                async for _ in changes(lambda: self.files):
+                    self.trigger("save")
+            except Exception:  # a fault of ours in watching must not end the watching
+                log.exception("watching the file failed; beginning anew")
+                await asyncio.sleep(LOOK_EVERY)
 
     async def _obey(self) -> None:
         while True:

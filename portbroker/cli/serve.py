@@ -86,11 +86,11 @@ def _serve(path: Path, loaded: "Loaded", snapshot: "Snapshot", *, host: str, por
 def _supervise(loaded: "Loaded", snapshot: "Snapshot", directory: Path, *, host: str, port: int, workers: int) -> int:
     """Serve with several processes. Everything is imported, compiled and bound before the first is forked."""
     from portbroker.listening import bind
-    from portbroker.workers import Prepare, Supervisor, work
+    from portbroker.workers import Prepare, Supervisor, watch, work
 
     _log_to_standard_error("%(asctime)s %(process)d %(levelname)-7s %(message)s")
     _introduce(snapshot)
-    return Supervisor(Prepare.of(loaded, 1, directory), bind(host, port), work, count=workers).run()
+    return Supervisor(Prepare.of(loaded, 1, directory), bind(host, port), work, watch, count=workers).run()
 
 
 def _log_to_standard_error(form: str) -> None:

@@ -3,9 +3,17 @@
     supervisor                        worker
     prepare {generation, ...}  ────▶  parses, renders and compiles the bytes
                                ◀────  ready {generation}, or refused {generation, reason}
-    commit {generation}        ────▶  serves it from the next call on
+    commit {generation, at}    ────▶  serves it from the next call on
                                ◀────  committed {generation}
+    reported {at, succeeded}   ────▶  tells those who ask how the last reload went
     stop                       ────▶  lets the calls under way end, then ends
+
+    supervisor                        watcher
+    prepare {generation, ...}  ────▶  follows the file, beginning with this
+                               ◀────  prepare: the file has become this
+    committed, or refused      ────▶  every worker serves it, or all go on as before
+                               ◀────  reported: how the reload went
+    look {cause}               ────▶  reads the file again
 
 The end of the socket means what `stop` means. The one rule: whatever a worker needs is in the message, because a path
 may lead to other bytes by the time that it looks.
@@ -74,9 +82,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """All workers that must be ready are."""
+    """All workers that must be ready are. `at` is when that was, in Unix seconds."""
 
     generation: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +100,24 @@ class Stop:
     """Accept nothing more, let the calls under way end, and end."""
 
 
-Message: TypeAlias = Prepare | Ready | Refused | Commit | Committed | Stop
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read the file again."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """How the last reload went, and when it ended."""
+
+    at: float
+    succeeded: bool
+
+
+Message: TypeAlias = Prepare | Ready | Refused | Commit | Committed | Stop | Look | Reported
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__.lower(): kind for kind in (Prepare, Ready, Refused, Commit, Committed, Stop)
+    kind.__name__.lower(): kind for kind in (Prepare, Ready, Refused, Commit, Committed, Stop, Look, Reported)
 }
 
 

@@ -10,15 +10,17 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from portbroker.app import DRAIN
 from portbroker.listening import StartError, close, url_of
 from portbroker.workers.child import Child, fork
-from portbroker.workers.messages import Commit, Committed, Message, Prepare, Ready, Refused, Stop
+from portbroker.workers.messages import Committed, Look, Message, Prepare, Ready, Refused, Reported, Stop
 from portbroker.workers.restarts import Restarts
+from portbroker.workers.rollout import Rollout
+from portbroker.workers.signals import Signals
 
 log = logging.getLogger("portbroker")
 
@@ -30,6 +32,12 @@ _MARGIN = 5.0
 _HEARD = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
+def _apart(work: Callable[[socket.socket], None], sockets: Sequence[socket.socket], channel: socket.socket) -> None:
+    """Work that has no use for the sockets: held open, they would keep the port when nobody serves there."""
+    close(sockets)
+    work(channel)
+
+
 def cores() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -39,32 +47,42 @@ def cores() -> int:
 
 @dataclass(slots=True)
 class _Place:
-    """Where one worker serves at a time; `due` is when the next one is started."""
+    """Where one process is at a time, to do this work; `due` is when the next one is started."""
 
+    what: str
+    work: Callable[[socket.socket], None]
+    hear: Callable[[Child, Message], None]
     due: float = 0.0
     child: Child | None = None
     restarts: Restarts = field(default_factory=Restarts)
 
 
 class Supervisor:
-    """Keeps `count` workers alive that all serve on `sockets` what `prepare` says.
+    """Keeps `count` workers alive that all serve on `sockets` what `prepare` says, and what its file becomes.
 
-    `work` is what a worker does with the socket to its supervisor and with these. `drain` is how many seconds the
-    calls under way have to end.
+    `work` is what a worker does with the socket to its supervisor and with these, `watch` what the watcher does with
+    its own. `drain` is how many seconds the calls under way have to end.
     """
 
     def __init__(
-        self, prepare: Prepare, sockets: Sequence[socket.socket], work: Work, *, count: int, drain: float = DRAIN
+        self,
+        prepare: Prepare,
+        sockets: Sequence[socket.socket],
+        work: Work,
+        watch: Callable[[socket.socket], None],
+        *,
+        count: int,
+        drain: float = DRAIN,
     ) -> None:
         if not hasattr(os, "fork"):
             raise StartError("several workers need a system that can fork; set server.workers to 1")
-        self._prepare = prepare
         self._sockets = sockets
-        self._work = lambda channel: work(channel, sockets)
         self._drain = drain
-        self._places = [_Place() for _ in range(count)]
+        self._rollout = Rollout(prepare, self._tell, time.time())
+        self._workers = [_Place("worker", lambda channel: work(channel, sockets), self._take) for _ in range(count)]
+        self._watcher = _Place("watcher", partial(_apart, watch, sockets), self._take_of_watcher)
         self._selector = selectors.DefaultSelector()
-        self._signals = socket.socketpair()
+        self._signals = Signals(_HEARD)
         self._serving = False
         self._stopping = False
         self._end: float | None = None  # when workers that have not ended by themselves are killed
@@ -73,11 +91,13 @@ class Supervisor:
 
     def run(self) -> int:
         """The exit status, once told to stop. Raises `StartError` when no worker can be made to serve."""
-        with self._hearing_signals():
+        self._selector.register(self._signals.socket, selectors.EVENT_READ, self._signalled)
+        with contextlib.closing(self._selector), self._signals.heard():
             while not self._done():
                 self._start_due()
                 for key, _ in self._selector.select(self._patience()):
                     key.data()
+                self._rollout.expire(time.monotonic())
                 self._kill_late()
         if self._failure:
             raise StartError(self._failure)
@@ -92,36 +112,43 @@ class Supervisor:
         """Seconds until something is due, None when nothing is."""
         if self._done():
             return 0.0
-        due = [] if self._stopping else [place.due for place in self._places if not place.child]
-        if self._end is not None:
-            due.append(self._end)
+        due = [] if self._stopping else [place.due for place in self._wanted() if not place.child]
+        due += [moment for moment in (self._end, self._rollout.deadline) if moment is not None]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _start_due(self) -> None:
         now = time.monotonic()
-        for place in self._places:
+        for place in self._wanted():
             if not self._stopping and not place.child and place.due <= now:
                 self._start(place, now)
 
     def _kill_late(self) -> None:
         if self._end is not None and time.monotonic() >= self._end:
             for child in self._children():
-                log.error("worker %d does not end: killing it", child.pid)
+                log.error("process %d does not end: killing it", child.pid)
             self._kill(status=1)
 
-    # workers
+    # processes
+
+    def _wanted(self) -> list[_Place]:
+        """The places that should not be empty. Nobody watches before anybody serves."""
+        return [*self._workers, self._watcher] if self._serving else self._workers
 
     def _children(self) -> list[Child]:
-        return [place.child for place in self._places if place.child]
+        return [place.child for place in (*self._workers, self._watcher) if place.child]
 
     def _start(self, place: _Place, now: float) -> None:
         try:
-            place.child = child = fork(self._work, self._forget, now)
+            place.child = child = fork(place.work, self._forget, now)
         except OSError as error:  # no process, memory or file descriptor is free: those that run go on
-            self._replace(place, "a worker", 0.0, f"could not be started ({error.strerror})")
+            self._replace(place, f"a {place.what}", 0.0, f"could not be started ({error.strerror})")
             return
         self._selector.register(child.channel, selectors.EVENT_READ, partial(self._hear, place))
-        self._tell(child, self._prepare)
+        if place is self._watcher:
+            log.info("watcher %d follows %s", child.pid, self._rollout.current.file)
+            self._tell(child, self._rollout.current)
+        else:
+            self._rollout.joined(child)
 
     def _tell(self, child: Child, message: Message) -> None:
         child.send(message)
@@ -132,8 +159,7 @@ class Supervisor:
         """Close, in a new worker, what is the supervisor's alone: a worker that held the socket to another would keep
         it from hearing that the supervisor is gone."""
         self._selector.close()
-        for end in self._signals:
-            end.close()
+        self._signals.close()
         for child in self._children():
             child.channel.close()
 
@@ -143,29 +169,44 @@ class Supervisor:
         child.flush()
         messages, more = child.heard()
         for message in messages:
-            self._take(child, message)
+            place.hear(child, message)
         if more:
             self._watch(child)
         else:
             self._deaf(child)
 
     def _take(self, child: Child, message: Message) -> None:
+        """What a worker says."""
         if isinstance(message, Ready):
-            self._tell(child, Commit(message.generation))
+            self._rollout.ready(child, message.generation, time.time())
         elif isinstance(message, Committed):
-            log.info("worker %d serves revision %s", child.pid, self._prepare.revision)
+            if self._rollout.committed(child, message.generation):
+                log.info("worker %d serves revision %s", child.pid, self._rollout.current.revision)
             self._announce()
-        elif isinstance(message, Refused):
-            log.error("worker %d cannot serve revision %s: %s", child.pid, self._prepare.revision, message.reason)
+        elif isinstance(message, Refused) and self._rollout.refused(child, message.generation, message.reason):
+            revision = self._rollout.current.revision
+            log.error("worker %d cannot serve revision %s: %s", child.pid, revision, message.reason)
             if not self._serving:
                 self._fail(f"a worker cannot serve the configuration: {message.reason}")
             self._tell(child, Stop())
 
+    def _take_of_watcher(self, child: Child, message: Message) -> None:
+        """What the watcher says: what the file has become, or how a reload went."""
+        if isinstance(message, Prepare):
+            self._rollout.propose(message, partial(self._answer, child), time.monotonic(), time.time())
+        elif isinstance(message, Reported):
+            self._rollout.report(message)
+
+    def _answer(self, watcher: Child, message: Message) -> None:
+        """Tell a watcher what became of its proposal, if it still waits for that."""
+        if self._watcher.child is watcher:
+            self._tell(watcher, message)
+
     def _announce(self) -> None:
         if not self._serving:
             self._serving = True
-            log.info("serving %s, revision %s, %d workers", url_of(self._sockets), self._prepare.revision,
-                     len(self._places))  # fmt: skip
+            log.info("serving %s, revision %s, %d workers", url_of(self._sockets), self._rollout.current.revision,
+                     len(self._workers))  # fmt: skip
 
     def _watch(self, child: Child) -> None:
         """Wake when it speaks, and while something is left to tell it, when it listens."""
@@ -182,18 +223,20 @@ class Supervisor:
 
     def _bury(self) -> None:
         """Take note of the workers that have ended."""
-        for place in self._places:
+        for place in (*self._workers, self._watcher):
             if (child := place.child) and (how := child.ended()):
                 self._hear(place)  # its last words
                 self._deaf(child)
                 child.channel.close()
                 place.child = None
-                self._replace(place, f"worker {child.pid}", time.monotonic() - child.began, how)
+                self._replace(place, f"{place.what} {child.pid}", time.monotonic() - child.began, how)
+                self._rollout.left(child, time.time())
 
     def _replace(self, place: _Place, who: str, lived: float, how: str) -> None:
         wait = place.restarts.after(lived)
         if self._stopping:
-            log.log(logging.INFO if how.endswith("status 0") else logging.ERROR, "%s %s", who, how)
+            if place is not self._watcher:
+                log.log(logging.INFO if how.endswith("status 0") else logging.ERROR, "%s %s", who, how)
         elif not self._serving and place.restarts.failures >= _ENOUGH:
             self._fail(f"{_ENOUGH} workers in a row ended before any could serve; the last one {how}")
         else:
@@ -211,6 +254,8 @@ class Supervisor:
             close(self._sockets)
             for child in self._children():
                 self._tell(child, Stop())
+            if self._watcher.child:
+                self._watcher.child.signal(signal.SIGKILL)  # it holds nothing that could be lost
 
     def _kill(self, *, status: int) -> None:
         """Wait for nothing any more but the ends of the processes."""
@@ -220,30 +265,13 @@ class Supervisor:
 
     # signals
 
-    @contextlib.contextmanager
-    def _hearing_signals(self) -> Iterator[None]:
-        """Signals as bytes on a socket: none comes between two lines of code."""
-        written, read = self._signals
-        written.setblocking(False)
-        read.setblocking(False)
-        self._selector.register(read, selectors.EVENT_READ, self._signalled)
-        before: list[tuple[signal.Signals, Callable[..., object] | int | None]] = []
-        try:
-            signal.set_wakeup_fd(written.fileno())
-            before = [(number, signal.signal(number, lambda *_: None)) for number in _HEARD]
-            yield
-        finally:
-            signal.set_wakeup_fd(-1)
-            for number, handler in before:
-                signal.signal(number, handler)
-            self._selector.close()
-
     def _signalled(self) -> None:
-        for number in self._signals[1].recv(4096):
+        for number in self._signals.take():
             if number == signal.SIGCHLD:
                 self._bury()
             elif number == signal.SIGHUP:
-                log.warning("SIGHUP does nothing: the file is read at start; start again to serve it as it is now")
+                if self._watcher.child:
+                    self._tell(self._watcher.child, Look("SIGHUP"))
             elif not self._stopping:
                 log.info("stopping: new calls are refused, calls under way have %d s to end; again to end at once",
                          self._drain)  # fmt: skip

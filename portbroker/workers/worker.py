@@ -4,22 +4,23 @@ The one rule: a worker accepts nothing before it is told to, and nothing after t
 """
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
-from portbroker.app import run, serving
+from portbroker.app import Listening, run, serving
 from portbroker.compile import compile_snapshot
 from portbroker.errors import ConfigError
+from portbroker.named import origins
+from portbroker.origin import Origin
 from portbroker.snapshot import Snapshot
-from portbroker.workers.messages import Commit, Committed, Inbox, Message, Prepare, Ready, Refused, Stop, encode
+from portbroker.status import LastReload, Status
+from portbroker.workers.messages import Commit, Committed, Message, Prepare, Ready, Refused, Reported, Stop
+from portbroker.workers.talk import Talk, talking
 
 log = logging.getLogger("portbroker")
-
-_TAKE = 64 * 1024
 
 
 def work(channel: socket.socket, sockets: Sequence[socket.socket]) -> None:
@@ -29,32 +30,45 @@ def work(channel: socket.socket, sockets: Sequence[socket.socket]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A configuration that can be served from the next moment on."""
+    """A configuration that can be served from the next moment on; `at` is when it was committed."""
 
     generation: int
     snapshot: Snapshot
+    origins: Collection[Origin]
     max_body: int
+    at: float = 0.0
 
 
 async def serve(channel: socket.socket, sockets: Sequence[socket.socket]) -> None:
     """What `work` does, for an event loop that runs already."""
     loop = asyncio.get_running_loop()
-    reader, writer = await asyncio.open_unix_connection(sock=channel)
-    with channel.dup() as same, contextlib.closing(writer):
-        # Told to end, a worker ends as if it had heard the last of its supervisor. Told again, at once.
-        loop.add_signal_handler(signal.SIGTERM, _hear_no_more, loop, same)
-        await _follow(Orders(reader, writer), sockets)
-        loop.remove_signal_handler(signal.SIGTERM)
+    with channel.dup() as same:
+        async with talking(channel) as talk:
+            # Told to end, a worker ends as if it had heard the last of its supervisor. Told again, at once.
+            loop.add_signal_handler(signal.SIGTERM, _hear_no_more, loop, same)
+            await _follow(Orders(talk), sockets)
+            loop.remove_signal_handler(signal.SIGTERM)
 
 
 async def _follow(orders: "Orders", sockets: Sequence[socket.socket]) -> None:
-    if (first := await orders.next()) is None:
+    first = await orders.next()
+    if not isinstance(first, Prepared):
         return
     async with serving(first.snapshot, sockets, max_body=first.max_body) as listening:
+        _switch(listening, first)
         orders.answer(Committed(first.generation))
-        while (later := await orders.next()) is not None:
-            listening.gateway.snapshot = later.snapshot
-            orders.answer(Committed(later.generation))
+        while (order := await orders.next()) is not None:
+            if isinstance(order, Prepared):
+                _switch(listening, order)
+                orders.answer(Committed(order.generation))
+            else:
+                status = listening.gateway.status
+                listening.report(replace(status, last=LastReload(order.at, order.succeeded)))
+
+
+def _switch(listening: Listening, prepared: Prepared) -> None:
+    listening.serve(prepared.snapshot, prepared.origins)
+    listening.report(Status(prepared.snapshot.revision, prepared.at, listening.gateway.status.last))
 
 
 def _hear_no_more(loop: asyncio.AbstractEventLoop, channel: socket.socket) -> None:
@@ -65,34 +79,27 @@ def _hear_no_more(loop: asyncio.AbstractEventLoop, channel: socket.socket) -> No
 class Orders:
     """The worker's end of the conversation: prepares what it is asked to."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._inbox = Inbox()
-        self._heard: list[Message] = []
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
         self._prepared: Prepared | None = None
 
-    async def next(self) -> Prepared | None:
-        """What is to be served from now on; None when it is time to stop."""
-        while (message := await self._message()) is not None:
+    async def next(self) -> Prepared | Reported | None:
+        """What is to be served, or told, from now on; None when it is time to stop."""
+        while (message := await self._talk.next()) is not None:
             if isinstance(message, Prepare):
-                self.answer(self._prepare(message))
+                # In a thread: calls under way must not wait for it.
+                self.answer(await asyncio.to_thread(self._prepare, message))
             elif isinstance(message, Stop):
                 return None
+            elif isinstance(message, Reported):
+                return message
             elif isinstance(message, Commit) and (due := self._prepared) and due.generation == message.generation:
-                return due
+                return replace(due, at=message.at)
         log.warning("hearing no more of the supervisor: calls under way may end, then this worker does")
         return None
 
     def answer(self, message: Message) -> None:
-        self._writer.write(encode(message))
-
-    async def _message(self) -> Message | None:
-        while not self._heard:
-            if not (data := await self._reader.read(_TAKE)):
-                return None
-            self._heard = self._inbox.feed(data)
-        return self._heard.pop(0)
+        self._talk.say(message)
 
     def _prepare(self, wanted: Prepare) -> Ready | Refused:
         self._prepared = None
@@ -106,5 +113,5 @@ class Orders:
         except Exception as error:  # what was served before goes on; the reason is in the log
             log.exception("a configuration could not be prepared")
             return Refused(wanted.generation, f"{type(error).__name__} (see the log)")
-        self._prepared = Prepared(wanted.generation, snapshot, loaded.config.server.max_body)
+        self._prepared = Prepared(wanted.generation, snapshot, origins(snapshot), loaded.config.server.max_body)
         return Ready(wanted.generation)

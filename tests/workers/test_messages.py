@@ -11,16 +11,19 @@ from portbroker.workers.messages import (
     Commit,
     Committed,
     Inbox,
+    Look,
     Message,
     NotUnderstood,
     Prepare,
     Ready,
     Refused,
+    Reported,
     Stop,
     encode,
 )
 
 NUMBERS = st.integers(min_value=0)
+TIMES = st.floats(min_value=0, max_value=1e12)
 MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(
         Prepare,
@@ -34,9 +37,11 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     ),
     st.builds(Ready, NUMBERS),
     st.builds(Refused, NUMBERS, st.text()),
-    st.builds(Commit, NUMBERS),
+    st.builds(Commit, NUMBERS, TIMES),
     st.builds(Committed, NUMBERS),
     st.builds(Stop),
+    st.builds(Look, st.text()),
+    st.builds(Reported, TIMES, st.booleans()),
 )
 
 

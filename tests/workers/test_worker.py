@@ -69,17 +69,17 @@ async def test_nothing_is_answered_before_the_commit() -> None:
         assert await worker.tell(ONE) == Ready(1)
         assert await worker.tell(ONE) == Ready(1)
         assert not asking.done()
-        assert await worker.tell(Commit(1)) == Committed(1)
+        assert await worker.tell(Commit(1, 5.0)) == Committed(1)
         assert await asking == ONE.revision
 
 
 async def test_a_later_generation_is_served_from_its_commit_on() -> None:
     async with told() as worker:
         assert await worker.tell(ONE) == Ready(1)
-        assert await worker.tell(Commit(1)) == Committed(1)
+        assert await worker.tell(Commit(1, 5.0)) == Committed(1)
         assert await worker.tell(TWO) == Ready(2)
         assert await worker.revision() == ONE.revision
-        assert await worker.tell(Commit(2)) == Committed(2)
+        assert await worker.tell(Commit(2, 5.0)) == Committed(2)
         assert await worker.revision() == TWO.revision
 
 
@@ -95,16 +95,16 @@ async def test_a_generation_that_cannot_be_served_is_refused_and_the_last_one_go
 ) -> None:
     async with told() as worker:
         await worker.tell(ONE)
-        await worker.tell(Commit(1))
+        await worker.tell(Commit(1, 5.0))
         assert await worker.tell(wanted) == Refused(2, reason)
-        assert await worker.tell(Commit(2), ONE) == Ready(1)  # what was refused cannot be committed
+        assert await worker.tell(Commit(2, 5.0), ONE) == Ready(1)  # what was refused cannot be committed
         assert await worker.revision() == ONE.revision
 
 
 async def test_a_worker_that_is_told_to_stop_ends() -> None:
     async with told() as worker:
         await worker.tell(ONE)
-        await worker.tell(Commit(1))
+        await worker.tell(Commit(1, 5.0))
         worker.writer.write(encode(Stop()))
         await asyncio.wait_for(worker.task, 10)
         with pytest.raises(aiohttp.ClientConnectorError):
