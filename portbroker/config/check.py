@@ -32,8 +32,11 @@ def build(data: Any, *, thorough: bool = False) -> tuple[Config | None, list[Fin
 def _findings(data: Any, details: list[ErrorDetails]) -> list[Finding]:
     found = _of_schema(data)
     places = {finding.path for finding in found}
-    rest = [of_pydantic(_path(data, detail["loc"]), detail) for detail in details]
-    return found + [finding for finding in rest if not _told(finding.path, places)]
+    rest: dict[Path, Finding] = {}
+    for detail in details:  # of a choice, what is wrong with each alternative comes: the first is the plain one
+        finding = of_pydantic(_path(data, detail["loc"]), detail)
+        rest.setdefault(finding.path, finding)
+    return found + [finding for finding in rest.values() if not _told(finding.path, places)]
 
 
 def _told(path: Path, places: set[Path]) -> bool:
