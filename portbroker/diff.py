@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from portbroker.diff_models import model_changes
-from portbroker.named import STAND_IN, named_targets
+from portbroker.named import STAND_IN, declared, in_use, named_targets
 from portbroker.snapshot import Provider, Route, Snapshot, Target
 
 Kind = Literal["added", "removed", "changed"]
@@ -65,13 +65,14 @@ def _route_changes(before: Mapping[str, Route], after: Mapping[str, Route]) -> I
 
 
 def _provider_changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
-    for name, provider in before.providers.items():
-        if name not in after.providers:
+    old, new = declared(before), declared(after)
+    for name, provider in old.items():
+        if name not in new:
             yield Change("removed", f"provider {name} removed")
         else:
-            yield from _of_provider(before, provider, after, after.providers[name])
-    for name, provider in after.providers.items():
-        if name not in before.providers:
+            yield from _of_provider(before, provider, after, new[name])
+    for name, provider in new.items():
+        if name not in old:
             yield Change(
                 "added", f"provider {name} added" + ("" if provider.active else f", inactive: {provider.reason}")
             )
@@ -92,7 +93,7 @@ def _of_provider(before: Snapshot, old: Provider, after: Snapshot, new: Provider
     for field in fields(Provider):
         if field.name in _PLAIN and getattr(old, field.name) != getattr(new, field.name):
             yield Change("changed", f"{_PLAIN[field.name].format(name)} changed")
-    if old.active and new.active:
+    if in_use(old) and in_use(new):
         yield from _of_connections(name, before.target(old, STAND_IN), after.target(new, STAND_IN))
 
 
@@ -101,7 +102,7 @@ def _of_connections(name: str, old: Target, new: Target) -> Iterator[Change]:
         yield Change("changed", f"{name} is reached {_by(new)}, was {_by(old)}")
     if (old.origin.ca_file, old.origin.client_cert) != (new.origin.ca_file, new.origin.client_cert):
         yield Change("changed", f"TLS files of {name} changed")
-    if _keys(old) != _keys(new):
+    if old.provider.active and new.provider.active and _keys(old) != _keys(new):
         yield Change("changed", f"the key of {name} changed")
 
 

@@ -3,15 +3,19 @@
 The one rule: a rule is told from others by what it is for, its pattern and its conditions, not by where it stands.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from portbroker.named import declared, in_use
 from portbroker.resolution import ModelRule
-from portbroker.snapshot import Snapshot
+from portbroker.snapshot import Provider, Snapshot
 
 Said: TypeAlias = tuple[Literal["added", "removed", "changed"], str]
 _NOBODY = "nobody"
+_FEW = 3
+_POLICY = {"sticky": "sticky", "fallbacks": "fallbacks", "waits": "timeouts", "hedge": "hedge"}
+"""What a rule says beside its targets, by the word of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,15 @@ class _Way:
 
     def __str__(self) -> str:
         between = ", then " if self.strategy == "priority" else ", "
-        return (
-            between.join(f"{model} at {provider}" if provider else model for provider, model in self.places) or _NOBODY
-        )
+        places = [self._said(*place) for place in self.places]
+        if len(places) > _FEW:
+            places[_FEW:] = [f"{len(places) - _FEW} more"]
+        return between.join(places) or _NOBODY
+
+    def _said(self, provider: str, model: str) -> str:
+        if self.rule is None:
+            return f"at {provider}"
+        return f"{model} at {provider}" if provider else model
 
 
 def model_changes(before: Snapshot, after: Snapshot) -> Iterator[Said]:
@@ -46,43 +56,47 @@ def model_changes(before: Snapshot, after: Snapshot) -> Iterator[Said]:
     for name, way in old.items():
         if name not in new:
             yield "removed", f"{name}: {_instead(name, way, after)}, was {way}"
-    if [name for name in old if name in new] != [name for name in new if name in old]:
+    if _order(old, new) != _order(new, old):
         yield "changed", "the models rules are tried in another order"
     if after.demo != before.demo:
         yield ("added", "the built-in demo answers: no provider is active") if after.demo else (
             "removed", "the built-in demo answers no more")  # fmt: skip
 
 
+def _order(ways: dict[str, _Way], others: dict[str, _Way]) -> list[str]:
+    """The rules that both have, as they stand in one."""
+    return [name for name, way in ways.items() if way.rule and name in others and others[name].rule]
+
+
 def _instead(name: str, way: _Way, after: Snapshot) -> str:
     """What becomes of a name that has no entry of its own any more."""
     if way.rule is not None and way.rule.pattern.name is None:
         return "no rule any more"
-    if "*" not in name and after.models.serves(name):
-        return "another rule decides"
-    return "not served any more"
+    if set("*?") & set(name):
+        return "no longer listed"
+    return "served otherwise" if after.models.serves(name) else "not served any more"
 
 
 def _ways(snapshot: Snapshot) -> dict[str, _Way]:
     """What is served by name, in the order in which it is looked for: rules, then what providers list."""
     ways: dict[str, _Way] = {}
+    used = {name: provider for name, provider in declared(snapshot).items() if in_use(provider)}
     for rule in snapshot.models.rules:
         name = rule.pattern.text + (f" when {rule.when.text}" if rule.when else "")
-        ways.setdefault(name, _Way(_places(rule, snapshot), rule))
-    listed = dict.fromkeys(m for p in snapshot.providers.values() if p.active for m in p.models)
-    for model in listed:
+        ways.setdefault(name, _Way(_places(rule, used), rule))
+    for model in dict.fromkeys(model for provider in used.values() for model in provider.models):
         if not any(rule.when is None and rule.pattern.match(model) for rule in snapshot.models.rules):
-            lists = (p for p in snapshot.providers.values() if p.active and (model in p.models or p.lists(model)))
+            lists = (p for p in used.values() if model in p.models or p.lists(model))
             ways.setdefault(model, _Way(tuple((p.name, model) for p in lists)))
     return ways
 
 
-def _places(rule: ModelRule, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
-    active = {p.name: p for p in snapshot.providers.values() if p.active}
+def _places(rule: ModelRule, used: Mapping[str, Provider]) -> tuple[tuple[str, str], ...]:
     if rule.targets:
-        return tuple((t.provider, t.model.text) for t in rule.targets if t.provider in active)
+        return tuple((t.provider, t.model.text) for t in rule.targets if t.provider in used)
     if rule.model is not None and not rule.providers:
         return (("", rule.model.text),)
-    allowed = [p for name, p in active.items() if not rule.providers or name in rule.providers]
+    allowed = [p for name, p in used.items() if not rule.providers or name in rule.providers]
     if rule.model is not None:
         return tuple((p.name, rule.model.text) for p in allowed)
     return tuple((p.name, p.tiers[rule.tier]) for p in allowed if rule.tier in p.tiers) if rule.tier else ()
@@ -93,17 +107,21 @@ def _changes(name: str, old: _Way, new: _Way) -> Iterator[Said]:
         yield "changed", f"{name}: {_moved(old, new)}"
     if old.strategy != new.strategy:
         yield "changed", f"{name}: {new.strategy}, was {old.strategy}"
-    for word in ("weights", "sticky", "fallbacks", "waits", "hedge"):
-        if _policy(old.rule, word) != _policy(new.rule, word):
-            yield "changed", f"{name}: {'timeouts' if word == 'waits' else word} changed"
+    if old.rule and new.rule:
+        yield from _policy_changes(name, old.rule, new.rule)
 
 
-def _policy(rule: ModelRule | None, word: str) -> object:
-    if rule is None:
-        return None
-    if word == "weights":  # of the targets that stay: the others are said already
-        return {(t.provider, t.model.text): t.weight for t in rule.targets}
-    return getattr(rule, word)
+def _policy_changes(name: str, old: ModelRule, new: ModelRule) -> Iterator[Said]:
+    were, are = _weights(old), _weights(new)
+    if any(were[target] != are[target] for target in were.keys() & are.keys()):
+        yield "changed", f"{name}: weights changed"
+    for word, said in _POLICY.items():
+        if getattr(old, word) != getattr(new, word):
+            yield "changed", f"{name}: {said} changed"
+
+
+def _weights(rule: ModelRule) -> dict[tuple[str, str], int]:
+    return {(target.provider, target.model.text): target.weight for target in rule.targets}
 
 
 def _moved(old: _Way, new: _Way) -> str:
@@ -111,18 +129,21 @@ def _moved(old: _Way, new: _Way) -> str:
         return f"{new}, was {old}"
     if sorted(old.places) == sorted(new.places):
         return f"order is now {', '.join(_short(new))}"
-    if len(old.places) == len(new.places) == 1:
-        (was_at, was), (at, _) = old.places[0], new.places[0]
-        if was_at == at:
-            return f"{new}, was {was}"
-        if was == new.places[0][1] and was_at and at:
-            return f"{new}, was at {was_at}"
+    pairs = [(was, now) for was, now in zip(old.places, new.places, strict=False) if was != now]
+    if _providers(old) == _providers(new) and all(provider for provider in _providers(new)):
+        return ", ".join(f"{model} at {provider}, was {was}" for (_, was), (provider, model) in pairs)
+    if len(old.places) == len(new.places) == 1 and old.places[0][1] == new.places[0][1] and old.rule and new.rule:
+        return f"{new}, was at {old.places[0][0]}"
     return f"{new}, was {old}"
+
+
+def _providers(way: _Way) -> list[str]:
+    return [provider for provider, _ in way.places]
 
 
 def _short(way: _Way) -> list[str]:
     """The places by as few words as tell them apart."""
-    providers = [provider for provider, _ in way.places]
+    providers = _providers(way)
     if len(set(providers)) == len(providers):
         return providers
     return [f"{provider}/{model}" for provider, model in way.places]

@@ -5,27 +5,31 @@ The one rule: what only a client's model name brings about is not here; a stand-
 
 from collections.abc import Iterator
 
+from portbroker.config.load import SWITCHED_OFF
 from portbroker.origin import Origin
-from portbroker.snapshot import Provider, Snapshot, Target
+from portbroker.snapshot import DEMO, Provider, Snapshot, Target
 
 STAND_IN = "*"
 """Stands for the models of a provider that the file does not name."""
 
 
+def declared(snapshot: Snapshot) -> dict[str, Provider]:
+    """The providers that the file declares: without the built-in one that stands in for them."""
+    return {name: p for name, p in snapshot.providers.items() if not (snapshot.demo and name == DEMO)}
+
+
+def in_use(provider: Provider) -> bool:
+    """Whether calls are meant to go there: it is not switched off, though it may lack its key where we look."""
+    return provider.reason != SWITCHED_OFF
+
+
 def named_targets(snapshot: Snapshot) -> dict[str, Target]:
-    """The targets of every active provider by their names, and one for the models that are not named."""
-    targets = (
-        snapshot.target(provider, model)
-        for provider in snapshot.providers.values()
-        if provider.active
-        for model in dict.fromkeys(_models(provider))
-    )
-    found = {target.name: target for target in targets}
-    for name, model in _in_rules(snapshot):
-        if (provider := snapshot.providers[name]).active:
-            target = snapshot.target(provider, model)
-            found[target.name] = target
-    return found
+    """The targets of every provider in use by their names, and one for the models that are not named."""
+    named = [(provider.name, model) for provider in snapshot.providers.values() for model in _models(provider)]
+    found = dict.fromkeys((*named, *_in_rules(snapshot)))
+    providers = snapshot.providers
+    targets = (snapshot.target(providers[name], model) for name, model in found if in_use(providers[name]))
+    return {target.name: target for target in targets}
 
 
 def origins(snapshot: Snapshot) -> frozenset[Origin]:

@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "init": "write a first portbroker.yaml",
     "check": "tell whether a file can be served, and what it means",
     "test": "run the tests of a file, or a file of translation cases",
+    "diff": "say what another file changes for callers",
     "explain": "say where a model's calls go, and why",
     "translate": "show the exact body that a provider would get",
     "show": "print the field map in force for a provider",
