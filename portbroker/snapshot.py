@@ -12,7 +12,7 @@ from portbroker.dialects import Dialect
 from portbroker.errors import Kind
 from portbroker.facts import Facts
 from portbroker.fieldmap.effective import FieldMap
-from portbroker.origin import Origin, Timeouts
+from portbroker.origin import Origin, Timeouts, Way
 from portbroker.policy import Breaker, HealthCheck, Hedge, Limits, Retry
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Provider:
     breaker: Breaker = field(default_factory=Breaker)
     limits: Limits | None = None
     health_check: HealthCheck | None = None
+    way: Way = field(default_factory=Way)
 
 
 @dataclass(frozen=True, slots=True)

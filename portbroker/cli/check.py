@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from portbroker.cli.files import add_file, config_path
-from portbroker.cli.loading import compiled, place_of
+from portbroker.cli.loading import compiled, place_of, proxy_before
 from portbroker.cli.problems import show_problems
 from portbroker.cli.terminal import Terminal, aligned
 from portbroker.conversation import Json
@@ -64,6 +64,7 @@ def summary(loaded: "Loaded", snapshot: "Snapshot") -> Json:
                 "name": provider.name,
                 "provider_type": provider.provider_type,
                 "base_url": provider.base_url,
+                "proxy": proxy_before(provider),
                 "active": provider.active,
                 "reason": provider.reason or None,
                 "priority": provider.priority,

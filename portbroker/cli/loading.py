@@ -29,8 +29,17 @@ def provider_of(snapshot: "Snapshot", name: str) -> "Provider":
 
 
 def place_of(provider: "Provider") -> str:
-    """Where a provider is, for people."""
-    return provider.base_url if "://" in provider.base_url else "inside this process"
+    """Where a provider is, and what is between, for people."""
+    if "://" not in provider.base_url:
+        return "inside this process"
+    proxy = proxy_before(provider)
+    return f"{provider.base_url} through the proxy {proxy}" if proxy else provider.base_url
+
+
+def proxy_before(provider: "Provider") -> str | None:
+    """Host and port of the proxy that a provider is reached through."""
+    proxy = provider.way.to(provider.base_url).proxy
+    return str(proxy) if proxy else None
 
 
 def near(word: str, known: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ def compile_snapshot(loaded: Loaded) -> Snapshot:
     """What calls need of a configuration. Raises `ConfigError` with every reference that leads nowhere."""
     config, faults = loaded.config, Faults(loaded)
     library = _library(config, faults)
-    providers = compile_providers(config, loaded.inactive, faults)
+    providers = compile_providers(loaded, faults)
     rules = compile_rules(config, providers, faults)
     routes = compile_routes(config.routes, faults)
     targets = Targets(_maps(config, library, faults), compile_keys(config.providers, faults))

@@ -13,17 +13,18 @@ from portbroker.compile.reliability import (
     compile_health_check,
     compile_limits,
 )
-from portbroker.config.load import SWITCHED_OFF
-from portbroker.config.model import Config, ProviderConfig
+from portbroker.config.load import SWITCHED_OFF, Loaded
+from portbroker.config.model import ProviderConfig
 from portbroker.config.reliability import BreakerConfig
 from portbroker.fieldmap.globs import compile_glob
 from portbroker.fieldmap.presets import provider_defaults
-from portbroker.origin import Timeouts
+from portbroker.origin import Timeouts, Way
 from portbroker.snapshot import DEMO, TIERS, Provider
 
 
-def compile_providers(whole: Config, inactive: Mapping[str, str], faults: Faults) -> dict[str, Provider]:
-    """The providers by name, in the order of their priority. `inactive` says why some are."""
+def compile_providers(loaded: Loaded, faults: Faults) -> dict[str, Provider]:
+    """The providers by name, in the order of their priority."""
+    whole = loaded.config
     providers: dict[str, Provider] = {}
     for index, config in sorted(enumerate(whole.providers), key=lambda pair: pair[1].priority):
         if config.name in providers:
@@ -32,11 +33,17 @@ def compile_providers(whole: Config, inactive: Mapping[str, str], faults: Faults
         else:
             _check_base_url(index, config, faults)
             check_health_check(index, config, faults)
-            providers[config.name] = compile_provider(config, whole.breaker, inactive.get(config.name, ""))
+            reason, way = loaded.inactive.get(config.name, ""), loaded.ways.get(config.name, Way())
+            providers[config.name] = compile_provider(config, whole.breaker, reason, way)
     return providers
 
 
-def compile_provider(config: ProviderConfig, breaker: BreakerConfig, reason: str = "") -> Provider:
+def compile_provider(
+    config: ProviderConfig,
+    breaker: BreakerConfig,
+    reason: str = "",
+    way: Way = Way(),  # noqa: B008 - a constant
+) -> Provider:
     """One provider. `reason` says why it is not active, where that is known already."""
     proposed = provider_defaults(config.provider_type)
     tiers = {tier: getattr(config, f"{tier}_model") or getattr(proposed.models, tier) for tier in TIERS}
@@ -47,6 +54,7 @@ def compile_provider(config: ProviderConfig, breaker: BreakerConfig, reason: str
         name=config.name,
         provider_type=config.provider_type,
         base_url=_base_url(config),
+        way=way,
         priority=config.priority,
         active=config.is_active and not reason,
         reason=reason,

@@ -11,7 +11,6 @@ from portbroker.dialects.registry import DIALECTS
 from portbroker.fieldmap.effective import FieldMap
 from portbroker.fieldmap.select import ProviderMaps
 from portbroker.headers import fixed_headers
-from portbroker.origin import Origin
 from portbroker.snapshot import KEPT, Credential, Provider, Target
 
 _NO_KEY = ("", "")
@@ -40,7 +39,7 @@ class Targets:
     def _make(self, provider: Provider, model: str) -> Target:
         fieldmap = self._maps[provider.name].resolve(model)
         dialect = DIALECTS[fieldmap.dialect]
-        origin, path = _address(fieldmap.url or provider.base_url + dialect.path)
+        url = fieldmap.url or provider.base_url + dialect.path
         keys = self._keys.get(provider.name, ())
         return Target(
             name=f"{provider.name}/{model}",
@@ -48,8 +47,8 @@ class Targets:
             model=model,
             dialect=dialect,
             fieldmap=fieldmap,
-            origin=origin,
-            path=path,
+            origin=provider.way.to(url),
+            path=_path(url),
             credentials=tuple(_credential(fieldmap, provider, *key) for key in keys or (_NO_KEY,)),
             secrets=tuple(key for _, key in keys),
             origin_hash=hashlib.sha256(f"{provider.name}\0{model}".encode()).hexdigest()[:16],
@@ -71,9 +70,8 @@ def _headers(fieldmap: FieldMap, provider: Provider, key: str) -> dict[str, str]
     return fixed_headers(fieldmap.dialect, filled, own, fieldmap.drop_headers)
 
 
-def _address(url: str) -> tuple[Origin, str]:
-    """A URL as the origin that connections go to, and the path and query that requests name."""
+def _path(url: str) -> str:
+    """The path and query of a URL, as requests name them."""
     parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=-._~")
-    return Origin(parts.scheme, parts.hostname or "", port), f"{path}?{parts.query}" if parts.query else path
+    return f"{path}?{parts.query}" if parts.query else path

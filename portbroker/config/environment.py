@@ -5,7 +5,7 @@ import difflib
 import io
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,18 @@ class Environment:
         if len(text) > MAX_VALUE:
             raise Fault(f"the file {name} is too long for a value")
         return text.removesuffix("\n").removesuffix("\r")
+
+    def path(self, name: str, check: Callable[[Path], None]) -> str:
+        """The path of a file that is read when it is used, counted from here. Raises `Fault`, as `check` may."""
+        path = self.directory / name
+        self.files.add(path)
+        try:
+            if self._live:
+                source.read(path)
+                check(path)
+        except Fault as fault:
+            raise Fault(f"the file {fault.message.removeprefix('the file ')}", hint=fault.hint) from None
+        return str(path)
 
     def _read(self, name: str, *, private: bool = False) -> bytes | None:
         """What a file beside the configuration holds; None when it is not there. Read once, for all who ask."""

@@ -8,7 +8,7 @@ _WIDTH = 100
 _MASK = "***"
 # Values of these keys, templates apart, and whatever looks like a key.
 _NAMED = re.compile(
-    r"""(?ix) ["']? \b (?: api[_-]?key | x-api-key | authorization | cookie 
+    r"""(?ix) ["']? \b (?: api[_-]?key | x-api-key | authorization | cookie | proxy
         | [\w-]*(?:secret|token|password|credential)s? )
     ["']? \s* : \s+ (?P<value> "(?:[^"\\]|\\.)*"? | '[^']*'? | [^\s"'{}\[\],#][^{},]* )"""
 )
@@ -16,6 +16,7 @@ _SHAPED = re.compile(
     r"(?P<value>\b(?:sk|pk|gsk|xai|pplx|hf|r8|fw|nvapi|ghp)[-_][\w.-]{8,}|\bAIza[\w-]{12,}|\beyJ[\w.-]{16,}"
     r"|\b(?=\w*\d)(?=\w*[A-Za-z])\w{32,})"
 )
+_IN_URL = re.compile(r"""://(?P<value>[^\s"']+)@""")
 _WORD = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}]+""")
 
 
@@ -33,7 +34,7 @@ def excerpt(problem: Problem, text: str) -> list[str]:
 
 def _masked(line: str, column: int) -> tuple[str, int]:
     """The line without secrets, and where the column went."""
-    for pattern in (_NAMED, _SHAPED):
+    for pattern in (_IN_URL, _NAMED, _SHAPED):
         for found in reversed(list(pattern.finditer(line))):
             start, end = found.span("value")
             if "{{" in found["value"]:

@@ -14,7 +14,9 @@ from portbroker.config.environment import Environment, Surroundings
 from portbroker.config.model import Config
 from portbroker.config.place import Finding, Path, dotted
 from portbroker.config.syntax import Fault
+from portbroker.config.ways import find_ways
 from portbroker.errors import ConfigError, Problem
+from portbroker.origin import Way
 
 SWITCHED_OFF = "is_active is false"
 """Why a provider is inactive that the user has switched off, and not the lack of a credential."""
@@ -24,9 +26,9 @@ SWITCHED_OFF = "is_active is false"
 class Loaded:
     """A configuration and what is known of where it came from.
 
-    `revision` names the bytes. `inactive` gives, by provider name, why a provider takes no calls. `files` are all
-    that were read, or looked for and not found: what a watcher watches. `text` and `surroundings` are all that
-    `load_text` needs to come to the same again, in another process.
+    `revision` names the bytes. `inactive` gives, by provider name, why a provider takes no calls; `ways`, how its
+    connections leave. `files` are all that were read, or looked for and not found: what a watcher watches. `text` and
+    `surroundings` are all that `load_text` needs to come to the same again, in another process.
     """
 
     config: Config
@@ -38,6 +40,7 @@ class Loaded:
     document: Document | None = field(default=None, repr=False)
     text: bytes = field(default=b"", repr=False)
     surroundings: Surroundings = field(default_factory=lambda: Surroundings({}, {}), repr=False)
+    ways: Mapping[str, Way] = field(default_factory=dict)
 
     def problem(self, path: str | Path, message: str, hint: str = "", *, key: bool = False) -> Problem:
         """A fault at a place of the file: `providers[0].base_url`, or the steps of it. With `key`, at the key."""
@@ -81,10 +84,11 @@ def load_text(
     rendered = rendering.render(parsed.data, environment)
     data, misset = overrides.apply(rendered.data, environment)
     config, findings = check.build(data, thorough=thorough)
+    ways, unfit, misled = find_ways(config, environment) if config else ({}, [], [])
     problems = [_of_fault(file, fault) for fault in parsed.faults]
     problems += _elsewhere(problems, (_problem(file, parsed, finding) for finding in rendered.findings))
-    problems += _elsewhere(problems, (_problem(file, parsed, finding) for finding in findings))
-    problems += environment.problems + misset
+    problems += _elsewhere(problems, (_problem(file, parsed, finding) for finding in findings + unfit))
+    problems += environment.problems + misset + misled
     if config is None or problems:
         problems.sort(key=lambda problem: (problem.file != file, problem.line, problem.column))
         raise ConfigError(problems, frozenset(environment.files))
@@ -93,7 +97,7 @@ def load_text(
     inactive = _inactive(config, rendered.inactive)
     return Loaded(
         config, file, revision, inactive, warnings, frozenset(environment.files), parsed, text,
-        environment.surroundings,
+        environment.surroundings, ways,
     )  # fmt: skip
 
 

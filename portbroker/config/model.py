@@ -27,6 +27,7 @@ from portbroker.config.fields import (
     seconds,
 )
 from portbroker.config.options import Options
+from portbroker.config.proxies import ProxyWord
 from portbroker.config.reliability import (
     BreakerConfig,
     HealthCheckConfig,
@@ -257,6 +258,12 @@ class ProviderConfig(Section):
         TimeoutConfig, BeforeValidator(_timeout, json_schema_input_type=PlainSeconds | DurationText | TimeoutConfig)
     ] = Field(TimeoutConfig(), examples=[60, "2m", {"connect": "5s", "idle": "60s"}])
     """How long to wait. A single number bounds the wait for the first byte and between two events."""
+    proxy: ProxyWord | None = Field(None, examples=["http://proxy.example:3128", "{{ env.PROXY_URL }}", "none"])
+    """The HTTP proxy that connections go through. Left out, the environment's (HTTPS_PROXY); `none` goes direct."""
+    ca_file: Name | None = Field(None, examples=["certs/office-ca.pem"])
+    """A file of the authorities to trust instead of the system's, in PEM form. Its path is counted from this file."""
+    client_cert: Name | None = Field(None, examples=["certs/gateway.pem"])
+    """A file with the certificate to show to the provider and its key, in PEM form and not encrypted."""
     limits: LimitsConfig | None = Field(None, examples=[{"concurrency": 8, "queue": 32}])
     """What this provider may be asked at once and in a minute; without it, as much as anyone likes."""
     breaker: BreakerConfig | None = Field(None, examples=[{"failures": 3}])

@@ -24,7 +24,7 @@ _ELSEWHERE = {
     "name": "match", "pattern": "match", "order": "priority", "rename": "move", "remove": "drop", "delete": "drop",
     "add": "set", "replace": "map", "if": "when", "bind": "host", "address": "host", "listen": "host",
 }  # fmt: skip
-_NEVER_SHOWN = frozenset(("api_key", "headers", "value", "auth"))
+_NEVER_SHOWN = frozenset(("api_key", "headers", "value", "auth", "proxy"))
 _LONGEST_SHOWN = 40
 _LISTED = 12
 

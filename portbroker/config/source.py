@@ -59,7 +59,7 @@ def _cannot_open(path: Path, error: OSError | ValueError) -> Fault:
     if isinstance(error, FileNotFoundError):
         return _missing(path)
     if isinstance(error, PermissionError):
-        return Fault("this user may not read it", hint=f"run `chmod u+r {path.name}`")
+        return Fault("cannot be read by this user", hint=f"run `chmod u+r {path.name}`")
     if isinstance(error, IsADirectoryError):
         return Fault("is a directory", hint="name a file in it")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else "the name is not one of a file"

@@ -103,6 +103,19 @@ def test_check_says_the_same_to_a_machine(file: Path, run: Commands) -> None:
     }  # fmt: skip
 
 
+def test_check_says_who_goes_through_a_proxy_and_not_with_which_credentials(
+    file: Path, run: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://user:s3cr3t@proxy.test:3128")
+    monkeypatch.setenv("CLI_TEST_KEY", "sk-1")
+    _, out, err = run("check")
+    assert "https://api.openai.com/v1 through the proxy proxy.test:3128  big:" in out
+    assert "http://127.0.0.1:9/v1                                        small:" in out
+    _, report, _ = run("check", "--json")
+    assert [provider["proxy"] for provider in json.loads(report)["providers"]] == ["proxy.test:3128", None]
+    assert "s3cr3t" not in out + err + report
+
+
 def test_check_points_at_every_fault(file: Path, run: Commands) -> None:
     file.write_text(FILE.replace("priority: 1", "priorty: 1").replace("provider: Local,", "provider: Lokal,"))
     status, out, err = run("check")

@@ -42,6 +42,10 @@ def test_a_tab_takes_one_column_and_a_long_line_is_cut_around_the_place() -> Non
         "    x: sk-s3cr3t-value",
         "    x: abcdefs3cr3t-value0123456789abcdef".replace("-", "x"),
         "    client-secret: s3cr3t-value",
+        "    proxy: http://user:s3cr3t-value@proxy.test:3128",
+        "    proxy: 'user:s3cr3t-value'",
+        "  - {name: A, proxy: http://user:a,s3cr3t@proxy.test, prioritty: 1}",
+        "    base_url: https://user:s3cr3t-value@api.test/v1",
     ],
 )
 def test_a_secret_in_the_line_is_not_shown(line: str) -> None:

@@ -76,11 +76,11 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
         tmp_path.chmod(0o755)
         os.seteuid(65534)
         try:
-            assert problem_of(path).message == "this user may not read it"
+            assert problem_of(path).message == "cannot be read by this user"
         finally:
             os.seteuid(0)
     else:
-        assert problem_of(path).message == "this user may not read it"
+        assert problem_of(path).message == "cannot be read by this user"
 
 
 def test_a_huge_file_is_refused_by_its_size(tmp_path: Path) -> None:

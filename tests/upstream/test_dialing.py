@@ -133,7 +133,8 @@ async def test_a_tls_file_that_cannot_be_used_is_named(tmp_path: Path, content: 
         file.write_bytes(content)
     async with transport() as upstream:
         files = {"ca_file": None, "client_cert": None, part: str(file)}
-        error = await (await ask(upstream, Origin("https", "127.0.0.1", 1, *files.values()))).failure()
+        origin = Origin("https", "127.0.0.1", 1, files["ca_file"], files["client_cert"])
+        error = await (await ask(upstream, origin)).failure()
     assert part in str(error) or "TLS file" in str(error)
     assert str(file) in str(error)
 
