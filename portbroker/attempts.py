@@ -20,7 +20,7 @@ from portbroker.upstream import Upstream, UpstreamRequest
 from portbroker.usage import AttemptRecord, Exchange
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for each call, and frozen ones take five times as long
 class Asking:
     """One call and all that came with it."""
 

@@ -123,6 +123,11 @@ class _Connection(web.RequestHandler):
         super().connection_lost(exc)
         self._clients.closed(self)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        # A body that is read asks for more each time; where nothing was paused, aiohttp would parse nothing at length.
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._messages and self._current_request is not None:

@@ -28,7 +28,7 @@ _GARBAGE_LIMIT = 3
 """Chunks in a row that are not JSON before the stream is given up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for each call, and frozen ones take five times as long
 class Asked:
     """What one attempt was asked, for all that reads its answer."""
 
