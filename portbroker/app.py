@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from aiohttp import web
-
+from portbroker import web
 from portbroker.clients import Clients
 from portbroker.config.load import Loaded
 from portbroker.demo import DemoUpstream
@@ -104,8 +103,7 @@ async def serve(path: Path, loaded: Loaded, snapshot: Snapshot, *, host: str, po
 
     It is read again when it changes, and on SIGHUP; `loaded` and `snapshot` are what it says now.
     """
-    stop = asyncio.Event()
-    _on_signal(stop.set, *_ENDING)
+    stop = told_to_stop()
     async with running(snapshot, host=host, port=port, max_body=loaded.config.server.max_body) as listening:
         log.info("serving %s, revision %s", listening.url, snapshot.revision)
         reloader = Reloader(path, loaded, snapshot, listening)
@@ -115,6 +113,13 @@ async def serve(path: Path, loaded: Loaded, snapshot: Snapshot, *, host: str, po
         _on_signal(listening.clients.hurry, *_ENDING)
         log.info("stopping: new calls are refused, calls under way have %d s to end; again to end at once", DRAIN)
     log.info("stopped")
+
+
+def told_to_stop() -> asyncio.Event:
+    """An event that comes with SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    _on_signal(stop.set, *_ENDING)
+    return stop
 
 
 def _on_signal(act: Callable[[], None], *numbers: int) -> None:

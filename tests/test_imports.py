@@ -27,7 +27,7 @@ FLOORS = (
     ("portbroker.clients", "portbroker.gateway"),
     ("portbroker.reload", "portbroker.reload_words"),
     ("portbroker.app", "portbroker.listening"),
-    ("portbroker.workers",),
+    ("portbroker.mock", "portbroker.workers"),
     ("portbroker.cases", "portbroker.cli", "portbroker.__main__"),
 )  # fmt: skip
 

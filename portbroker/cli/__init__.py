@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "explain": "say where a model's calls go, and why",
     "translate": "show the exact body that a provider would get",
     "show": "print the field map in force for a provider",
+    "mock": "serve a provider that fails as it is told, to rehearse an outage",
     "schema": "print the JSON Schema of the file",
 }
 _FILES = (".yaml", ".yml")
