@@ -119,8 +119,8 @@ class CallError(GatewayError):
 class ProviderError(GatewayError):
     """One attempt failed. `provider` is the name in the file; the message never holds its credential.
 
-    `callers_credential` says that the provider saw the caller's own credential, not the gateway's. `details` are what an
-    Anthropic provider adds for programs (`error_code` and what belongs to it).
+    `callers_credential` says that the provider saw the caller's own credential, not the gateway's. `details` are what
+    an Anthropic provider adds for programs (`error_code` and what belongs to it).
     """
 
     provider: str = ""

@@ -9,9 +9,7 @@ The one rule: a call is tried again only before its first byte has gone out, and
 import logging
 import time
 
-from aiohttp import web
-
-from portbroker import side
+from portbroker import side, web
 from portbroker.attempts import Asking, Attempts, Opened
 from portbroker.auth import refuse_strangers
 from portbroker.call import parse_call

@@ -6,8 +6,7 @@ The one rule: whatever a client sends or fails to send is its own error, and no 
 import asyncio
 import zlib
 
-from aiohttp import web
-
+from portbroker import web
 from portbroker.errors import CallError
 
 PATIENCE = 30.0

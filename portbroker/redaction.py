@@ -17,7 +17,8 @@ _NAMED = re.compile(
     \b(bearer|basic)\s+["']?[^\s"',;]{6,}
     | \b((?:x-)?(?:goog-)?(?:api|access|auth|secret|private|client|subscription)[ _-]?(?:key|token|secret)
         | authorization | password | passwd | token | secret | credential)s?
-      (?:\s+(?:provided|is|was|of))* ["']?\s* [:=] \s*["']? (?:(?:bearer|basic)\s+)? (?!\d[\d.,]*\b) [^\s"',;&<>)}\]]{4,}
+      (?:\s+(?:provided|is|was|of))* ["']?\s* [:=] \s*["']?
+      (?:(?:bearer|basic)\s+)? (?!\d[\d.,]*\b) [^\s"',;&<>)}\]]{4,}
     | ([?&](?:key|sig|signature|code|auth)=)[^\s"'&]{4,}
     """
 )

@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
-from aiohttp import web
 
-from portbroker import __version__
+from portbroker import __version__, web
 from portbroker.conversation import Json
 from portbroker.dialects import Dialect
 from portbroker.dialects.registry import ANTHROPIC_MESSAGES, OPENAI_CHAT

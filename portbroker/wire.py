@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
-from aiohttp import web
 from aiohttp.http import HttpVersion11
+
+from portbroker import web
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {529: "Overloaded"}
 _LONGEST = 512
