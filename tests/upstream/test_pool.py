@@ -408,6 +408,7 @@ class Echo:
     """An upstream inside the process."""
 
     closed = False
+    sent_at = 0.0
 
     def send(self, request: UpstreamRequest, sink: Sink) -> Attempt:
         loop = asyncio.get_running_loop()
