@@ -11,11 +11,14 @@ def main() -> int:
     parser.add_argument("url")
     parser.add_argument("-H", dest="headers", action="append", default=[])
     parser.add_argument("-d", dest="data")
+    parser.add_argument("-i", dest="head", action="store_true")
     args = parser.parse_args()
     headers = dict(header.split(": ", 1) for header in args.headers)
     body = args.data.encode() if args.data is not None else None
     try:
         with urllib.request.urlopen(urllib.request.Request(args.url, body, headers), timeout=20) as answer:
+            if args.head:
+                sys.stdout.write(f"HTTP/1.1 {answer.status}\n{answer.headers}")
             sys.stdout.write(answer.read().decode())
     except urllib.error.HTTPError as error:
         print(f"curl: {error.code}: {error.read().decode()}", file=sys.stderr)

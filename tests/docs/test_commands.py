@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs import reader
+from tests.docs import background, reader
 from tests.docs.blocks import ALL, Block, of
 
 OUTPUT = {"json", "text"}
@@ -23,6 +23,12 @@ OUTPUT = {"json", "text"}
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with reader.serving_as_told(tmp_path_factory.mktemp("served")) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def left_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[background.Background]:
+    with background.running(of("sh"), tmp_path_factory.mktemp("background")) as running:
+        yield running
 
 
 def run(command: list[str], directory: Path) -> str:
@@ -41,8 +47,11 @@ def shown_after(block: Block) -> Block | None:
 
 
 @pytest.mark.parametrize("block", of("sh"), ids=str)
-def test_a_command_does_what_the_page_says(block: Block, gateway: str, tmp_path: Path) -> None:
-    printed = run(["sh", "-euc", reader.script(block.text, gateway)], tmp_path)
+def test_a_command_does_what_the_page_says(
+    block: Block, gateway: str, left_running: background.Background, tmp_path: Path
+) -> None:
+    text = left_running.elsewhere(block.text)
+    printed = run(["sh", "-euc", reader.script(text, gateway)], tmp_path)
     if '"stream": true' in block.text:
         assert "event: message_stop" in printed
     if (shown := shown_after(block)) is not None and shown.language == "json":
