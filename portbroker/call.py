@@ -13,6 +13,10 @@ from portbroker.dialects.registry import CHAT_BY_INPUT, OPENAI_CHAT
 from portbroker.errors import CallError
 from portbroker.tokens import quick_estimate
 
+_LONGEST = 20_000
+"""Messages, items or tools of a body that is translated: about half a second's work. A body that is passed on as it is
+may have any number."""
+
 
 @dataclass(slots=True)
 class Call:
@@ -30,14 +34,25 @@ class Call:
     def decoded(self) -> tuple[Conversation, Report]:
         """The canonical conversation and what reading it reported; read once, however many targets are tried."""
         if self._decoded is None:
+            _refuse_endless(self.body)
             report = Report()
             self._decoded = self.dialect.decode_request(self.body, report), report
         return self._decoded
 
-    @property
     def estimate(self) -> int:
         """Estimated input tokens."""
         return quick_estimate(self.raw, self.body)
+
+
+def _refuse_endless(body: Json) -> None:
+    """Raises for a body whose translation would keep everyone else waiting: this is time on the one thread there is."""
+    for name in ("messages", "input", "tools"):
+        listed = body.get(name)
+        if isinstance(listed, list) and len(listed) > _LONGEST:
+            raise CallError(
+                f"{name}: {len(listed)} entries are more than the {_LONGEST} that are translated for one call",
+                param=name,
+            )
 
 
 def parse_call(raw: bytes, dialect: Dialect) -> Call:

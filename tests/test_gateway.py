@@ -321,6 +321,7 @@ BAD_BODIES: dict[str, bytes] = {
     "tool-number": b'{"model": "claude-haiku-4-5", "max_tokens": 5, "messages": [], "tools": [1]}',
     "tool-choice": b'{"model": "claude-haiku-4-5", "max_tokens": 5, "messages": [], "tool_choice": 1}',
     "system-number": b'{"model": "claude-haiku-4-5", "max_tokens": 5, "messages": [], "system": 1}',
+    "endless": b'{"model": "claude-haiku-4-5", "max_tokens": 5, "messages": [' + b"{}," * 20_000 + b"{}]}",
     "thinking": b'{"model": "claude-haiku-4-5", "max_tokens": 5, "messages": [], "thinking": 1}',
 }
 
