@@ -99,7 +99,7 @@ class Carriage:
             snapshot.retry,
             common,
             fallbacks=self._fallbacks,
-            tokens=lambda: asking.call.estimate,
+            tokens=asking.call.estimate,
             ends=common.health.clock() + pool.timeouts(targets[0]).total,
         )
 

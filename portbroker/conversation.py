@@ -11,7 +11,7 @@ that do not know them leave them out.
 """
 
 from binascii import b2a_base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from random import randbytes
@@ -117,13 +117,13 @@ class Tool:
 class AnswerContext:
     """What translating an answer needs to know of its call. One a call; decoders and encoders only read it.
 
-    `request_model` is the name the client asked for (None: show the upstream's). `tool_names` maps shortened tool
-    names back to the client's; calls of `custom_tools` return as free text. `estimate` is the estimated number of
-    input tokens, for a provider that reports none. `created` is the Unix time, in seconds, for a dialect that shows
-    one. `origin` names provider and model, for state that is valid only where it came from. `call_id` is the call's
-    own, for answers that come without a usable one. `tool_map` leads from flat tool names to `namespace`, `name` and
-    `kind`; `echo` is what the answer repeats of its call, in the client's own words. With `thinking_hidden` a client
-    carries thinking back that it is not shown.
+    `request_model` is the name the client asked for (None: show the upstream's). `tool_names` maps shortened tool names
+    back to the client's; calls of `custom_tools` return as free text. `estimate` is the estimated number of input
+    tokens, for a provider that reports none, unless `estimator` is there to find it: ask `estimated`. `created` is
+    the Unix time, in seconds, for a dialect that shows one. `origin` names provider and model, for state that is
+    valid only where it came from. `call_id` is the call's own, for answers that come without a usable one.
+    `tool_map` leads from flat tool names to `namespace`, `name` and `kind`; `echo` is what the answer repeats of
+    its call, in the client's own words. With `thinking_hidden` a client carries thinking back that it is not shown.
     """
 
     request_model: str | None = None
@@ -143,6 +143,11 @@ class AnswerContext:
     call_id: str = ""
     echo: Json = field(default_factory=dict)
     thinking_hidden: bool = False
+    estimator: Callable[[], int] | None = None
+
+    def estimated(self) -> int:
+        """The estimated input tokens. Few answers need them, and to count them takes time for a large call."""
+        return self.estimate if self.estimator is None else self.estimator()
 
     def copy(self) -> "AnswerContext":
         """An equal one, to be completed."""

@@ -34,7 +34,7 @@ class Facts:
 
     @property
     def input_tokens(self) -> int:
-        return self.call.estimate
+        return self.call.estimate()
 
     @property
     def stream(self) -> bool:

@@ -4,6 +4,7 @@ The one rule: headers travel by allow-list. What is not named here stays where i
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 
 from portbroker import __version__
 from portbroker.rate_limits import rate_limits_for
@@ -105,18 +106,22 @@ def end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+_RATE_LIMITS = ("x-ratelimit-", "anthropic-ratelimit-")
+
+
 def telling_headers(upstream: Mapping[str, str]) -> dict[str, str]:
     """What an error keeps of a provider's headers until its client's dialect is known."""
     return {
         name: value
         for name, value in upstream.items()
-        if (name in _KEPT or name.startswith(("x-ratelimit-", "anthropic-ratelimit-"))) and _fit(value)
+        if (name in _KEPT or name.startswith(_RATE_LIMITS)) and _fit(value)
     }
 
 
 _COPIED = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
 _UPSTREAM_ID = "x-portbroker-upstream-request-id"
-_KEPT = _COPIED | {"request-id", "x-request-id", "date"}
+_SAYING = _COPIED | {"request-id", "x-request-id"}
+_KEPT = _SAYING | {"date"}
 
 
 def answer_headers(upstream: Mapping[str, str], client: str, *, alone: bool = True) -> dict[str, str]:
@@ -124,12 +129,20 @@ def answer_headers(upstream: Mapping[str, str], client: str, *, alone: bool = Tr
 
     `alone` says that one provider serves this client: only then are its rate limits the client's.
     """
+    if not _tells(tuple(upstream)):
+        return {}
     headers = {name: upstream[name] for name in _COPIED if name in upstream and _sensible(name, upstream[name])}
     if (request_id := upstream.get("request-id") or upstream.get("x-request-id")) and _fit(request_id):
         headers[_UPSTREAM_ID] = request_id
     if alone:
         headers |= {name: value for name, value in rate_limits_for(client, upstream).items() if _fit(value)}
     return headers
+
+
+@lru_cache(maxsize=256)  # a provider's answers all have the same names: this costs a tenth of looking at each
+def _tells(names: tuple[str, ...]) -> bool:
+    """Whether headers of these names may say anything to a client."""
+    return any(name in _SAYING or name.startswith(_RATE_LIMITS) for name in names)
 
 
 def _fit(value: str) -> bool:

@@ -69,7 +69,9 @@ class Relay:
     def head(self, status: int, headers: Mapping[str, str]) -> None:
         secrets = self.answering.reading.asked.target.secrets
         self.status = status
-        self.headers = {n: v for n, v in headers.items() if not reveals(v, secrets)}
+        if reveals("\n".join(headers.values()), secrets):  # all at once first: it hardly ever is so
+            headers = {n: v for n, v in headers.items() if not reveals(v, secrets)}
+        self.headers = headers
         self.first_byte_at = self._loop.time()
         kind = headers.get("content-type", "")
         self._streaming = self._stream and 200 <= status < 300 and "json" not in kind and "html" not in kind

@@ -353,7 +353,7 @@ def prepare(
         report.add(adaptation.code, adaptation.path)
     report.names = conversation.params.get("_names", {})
     conversation, answer = conversation.copy(), conversation.answer.copy()
-    answer.created, answer.estimate, answer.origin = created, call.estimate, target.origin_hash
+    answer.created, answer.estimator, answer.origin = created, call.estimate, target.origin_hash
     answer.call_id = request_id.removeprefix("req_")
     conversation.model, conversation.answer = target.model, answer
     body, context = _translate(conversation, target, rules, report)
@@ -385,7 +385,7 @@ def _pass(call: Call, target: Target, rules: RuleContext, request_id: str, creat
     report = Report()
     if fieldmap.rules_on_passthrough:
         raw = orjson.dumps(fieldmap.request(orjson.loads(raw), rules, report))
-    context = AnswerContext(created=created, estimate=call.estimate)
+    context = AnswerContext(created=created, estimator=call.estimate)
     swallow = call.dialect.name == "openai.chat" and call.stream and not _wants_usage(call.body)
     return raw, Passing(Asked(call, target, rules, context, report, request_id), swallow_usage=swallow)
 

@@ -57,4 +57,4 @@ def _check(block: object, index: int) -> None:
 
 def _estimated(content: list[Json], context: AnswerContext) -> Json:
     said = "".join(str(block.get("text") or block.get("thinking") or block.get("input") or "") for block in content)
-    return {"input_tokens": context.estimate, "output_tokens": ceil(text_tokens(said))}
+    return {"input_tokens": context.estimated(), "output_tokens": ceil(text_tokens(said))}

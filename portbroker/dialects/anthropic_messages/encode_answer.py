@@ -33,7 +33,7 @@ def encode_answer(answer: Json, context: AnswerContext, report: Report) -> Json:
 
 
 def _public(mapping: Mapping[str, object]) -> Json:
-    return {key: value for key, value in mapping.items() if not key.startswith("_")}
+    return {key: value for key, value in mapping.items() if key[:1] != "_"}
 
 
 class StreamEncoder:

@@ -63,7 +63,10 @@ def named_reasoning(message: Json) -> str:
     details = message.get("reasoning_details")
     if details and (text := details_text(details)):
         return text
-    return flat(message.get("reasoning_content")) or flat(message.get("reasoning"))
+    for name in ("reasoning_content", "reasoning"):
+        if (given := message.get(name)) and (text := flat(given)):
+            return text
+    return ""
 
 
 def details_text(details: object) -> str:

@@ -65,7 +65,7 @@ def _counted(answer: Json, body: Json, choice: Json, message: Json, context: Ans
     usage = read_usage(body.get("usage") or choice.get("usage"), tier)
     if usage is None:
         answer["_estimated"] = True
-        usage = estimated_usage(context.estimate, _written(message), tier)
+        usage = estimated_usage(context.estimated(), _written(message), tier)
     answer["usage"] = usage
     return answer
 
@@ -107,8 +107,8 @@ def _text(said: Said, message: Json) -> list[Json]:
     if not said.text.strip():
         return []
     block: Json = {"type": "text", "text": said.text}
-    content = message.get("content")
-    if found := citations(message.get("annotations"), content if isinstance(content, str) else said.text):
+    content, annotations = message.get("content"), message.get("annotations")
+    if annotations and (found := citations(annotations, content if isinstance(content, str) else said.text)):
         block["citations"] = found
     return [block]
 
@@ -125,6 +125,8 @@ def _written(message: Json) -> list[str]:
 
 def _tool_uses(message: Json, context: AnswerContext, report: Report) -> list[Json]:
     """The calls as tool_use blocks, after what carries their state."""
+    if not message.get("tool_calls") and not message.get("function_call"):
+        return []
     signatures: dict[str, str] = {}
     uses: list[Json] = []
     used: set[str] = set()

@@ -110,7 +110,7 @@ class StreamDecoder:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": self.usage if counted else first_usage(self._context.estimate),
+            "usage": self.usage if counted else first_usage(self._context.estimated()),
         }
         self._narrator.tell({"type": "message_start", "message": message}, {"type": "ping"})
 
@@ -195,7 +195,7 @@ class StreamDecoder:
         usage = self.usage
         if usage is None:
             written = [*self._said, *self._thought, *self._narrator.arguments()]
-            usage = estimated_usage(self._context.estimate, written, self._tier)
+            usage = estimated_usage(self._context.estimated(), written, self._tier)
         self._narrator.tell({"type": "message_delta", "delta": stop, "usage": usage}, {"type": "message_stop"})
 
 

@@ -38,5 +38,5 @@ def decode_answer(body: Json, context: AnswerContext, report: Report) -> Json:
     }
     if answer["usage"] is None:
         said = (str(block.get("text") or block.get("thinking") or block.get("input") or "") for block in blocks)
-        answer |= {"usage": estimated_usage(context.estimate, said, body.get("service_tier")), "_estimated": True}
+        answer |= {"usage": estimated_usage(context.estimated(), said, body.get("service_tier")), "_estimated": True}
     return answer

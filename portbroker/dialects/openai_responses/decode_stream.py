@@ -101,7 +101,7 @@ class StreamDecoder:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": first_usage(self._context.estimate),
+            "usage": first_usage(self._context.estimated()),
         }
         self._blocks.events += [{"type": "message_start", "message": message}, {"type": "ping"}]
 
@@ -167,7 +167,7 @@ class StreamDecoder:
     def _conclude(self, response: Json) -> None:
         tier = response.get("service_tier")
         self.usage = read_usage(response.get("usage"), tier)
-        usage = self.usage or estimated_usage(self._context.estimate, (), tier)
+        usage = self.usage or estimated_usage(self._context.estimated(), (), tier)
         stop = self._reading.stop(response, self._uses_tools)
         self._blocks.events += [{"type": "message_delta", "delta": stop, "usage": usage}, {"type": "message_stop"}]
 
