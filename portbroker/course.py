@@ -267,7 +267,8 @@ class Course:
         remedy = remedy_for(error, step.target.model)
         self._tell(step, remedy, error, now)
         same = remedy.same and error.headers.get("x-should-retry") != "false"
-        if len(self._entries) > 1 or self._failures:  # of several accounts, the limits of one say nothing
+        if len(self._entries) > 1 or self._failures.keys() - {step.entry}:
+            # of several accounts, the limits of one say nothing
             error.headers = without_rate_limits(error.headers)
         self._failures[step.entry] = error  # of several from one target, the last says how it stands
         self._made -= isinstance(error, CallError)

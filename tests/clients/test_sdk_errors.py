@@ -124,16 +124,16 @@ async def test_a_context_overflow_has_the_code_that_openai_clients_look_for() ->
 
 
 async def test_when_to_try_again_reaches_both_sdks() -> None:
-    limited = {"retry-after": "7", "x-ratelimit-remaining-requests": "0"}
+    limited = {"retry-after": "1", "x-ratelimit-remaining-requests": "0"}
     async with fronting(answers(chat_error(), 429, limited)) as front:
         with pytest.raises(anthropic.RateLimitError) as caught:
             await front.anthropic.messages.create(**ASK)
-        assert caught.value.response.headers["retry-after"] == "7"
+        assert caught.value.response.headers["retry-after"] == "1"
         assert caught.value.response.headers["anthropic-ratelimit-requests-remaining"] == "0"
-    async with fronting(answers(anthropic_error("rate_limit_error"), 429, {"retry-after": "7"}), "anthropic") as front:
+    async with fronting(answers(anthropic_error("rate_limit_error"), 429, {"retry-after": "1"}), "anthropic") as front:
         with pytest.raises(openai.RateLimitError) as refused:
             await front.openai.chat.completions.create(**ASK)
-        assert refused.value.response.headers["retry-after"] == "7"
+        assert refused.value.response.headers["retry-after"] == "1"
 
 
 SOON = {"retry-after-ms": "1"}
