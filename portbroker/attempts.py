@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from portbroker.call import Call
 from portbroker.course import Common, Course, Try, Wait
@@ -87,30 +88,22 @@ class Carriage:
         self, asking: Asking, snapshot: Snapshot, exchange: Exchange, common: Common, upstream: Upstream
     ) -> None:
         self._asking = asking
-        self._snapshot = snapshot
         self._exchange = exchange
         self._common = common
         self._upstream = upstream
-        self._facts = facts = Facts(asking.call, asking.headers)
+        facts = Facts(asking.call, asking.headers)
         self._pool = pool = snapshot.resolve(facts)
         targets = order(pool, facts, common.health)
         self.course = Course(
             [(target, pool) for target in targets],
             snapshot.retry,
             common,
-            fallbacks=self._fallbacks,
+            # Bound to what it needs and not to `self`, which would hold itself: a call of a megabyte must not wait for
+            # the garbage collector.
+            fallbacks=partial(_fallbacks, pool, facts, snapshot, common),
             tokens=asking.call.estimate,
             ends=common.health.clock() + pool.timeouts(targets[0]).total,
         )
-
-    def _fallbacks(self, kind: Kind) -> Iterator[tuple[Target, Pool]]:
-        """The targets of the models that the rule names for calls that are refused in this way."""
-        for name in self._pool.fallbacks.get(kind, ()):
-            try:
-                pool = self._snapshot.resolve(self._facts, name)
-            except GatewayError:
-                continue  # none of its providers is active
-            yield from ((target, pool) for target in order(pool, self._facts, self._common.health))
 
     # waiting
 
@@ -190,7 +183,10 @@ class Carriage:
 
     async def _first_to_speak(self, running: list[Running]) -> Opened | None:
         while running:
-            await _until_one_is_done([one.relay.opened for one in running])
+            if len(running) > 1:
+                await asyncio.wait([one.relay.opened for one in running], return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await _done(running[0].relay.opened)
             for one in [one for one in running if one.relay.opened.done()]:
                 running.remove(one)
                 error = one.relay.opened.exception()
@@ -265,11 +261,21 @@ class Carriage:
         self.course.abandoned(one.step)
 
 
-async def _until_one_is_done(opened: list[asyncio.Future[bytes]]) -> None:
-    if len(opened) > 1:
-        await asyncio.wait(opened, return_when=asyncio.FIRST_COMPLETED)
-        return
+def _fallbacks(
+    pool: Pool, facts: Facts, snapshot: Snapshot, common: Common, kind: Kind
+) -> Iterator[tuple[Target, Pool]]:
+    """The targets of the models that the rule names for calls that are refused in this way."""
+    for name in pool.fallbacks.get(kind, ()):
+        try:
+            other = snapshot.resolve(facts, name)
+        except GatewayError:
+            continue  # none of its providers is active
+        yield from ((target, other) for target in order(other, facts, common.health))
+
+
+async def _done(opened: asyncio.Future[bytes]) -> None:
+    """Returns when it is known whether an attempt brought something good; the future says which."""
     try:
-        await opened[0]
+        await opened
     except GatewayError:
         return  # the future has it

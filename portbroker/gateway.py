@@ -87,7 +87,8 @@ class Gateway:
             else:
                 if not relay.answering.reading.reported:
                     headers["x-portbroker-usage"] = "estimated"
-                reply.whole(200, headers | {"content-type": "application/json"}, relay.opened.result())
+                headers["content-type"] = "application/json"
+                reply.whole(200, headers, relay.opened.result())
         finally:
             exchange.usage = relay.answering.reading.usage
             exchange.error = relay.error
@@ -100,9 +101,10 @@ class Gateway:
 def _answer_headers(opened: Opened, exchange: Exchange, *, client: str) -> dict[str, str]:
     """What an answer says of how it came about; the provider's rate limits only when one provider serves the client."""
     relay, target = opened.relay, opened.target
-    exchange.adaptations = [str(a) for a in relay.answering.reading.asked.report]
-    headers = answer_headers(relay.headers, client, alone=opened.alone)
-    headers |= _own_headers(exchange)
+    if report := relay.answering.reading.asked.report:
+        exchange.adaptations = [str(a) for a in report]
+    headers = _own_headers(exchange)
+    headers |= answer_headers(relay.headers, client, alone=opened.alone)
     headers["x-portbroker-provider"] = visible(target.provider.name)
     headers["x-portbroker-model"] = visible(target.model)
     if exchange.adaptations:
