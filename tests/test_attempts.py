@@ -1,6 +1,7 @@
 """What is done about failures, through the whole gateway: keys, waits, fallbacks, hedges, limits, probes."""
 
 import asyncio
+import gc
 import json
 import logging
 from collections import Counter
@@ -10,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from portbroker.call import Call
 from tests.providers import (
     Behaviour,
     Json,
@@ -105,6 +107,21 @@ async def test_when_all_keys_are_refused_the_client_learns_who_refused_and_no_ke
                 assert "k-secret" not in json.dumps(body)
             assert len(provider.seen) == 2
             assert int(response.headers["retry-after"]) in (59, 60)
+
+
+# what is left
+
+
+async def test_a_call_that_is_over_is_forgotten_without_the_garbage_collector() -> None:
+    async with serving(answers(chat_answer())) as provider, gateway(file(at(provider))) as client:
+        gc.collect()
+        gc.disable()
+        try:
+            await ask(client)
+            left = [found for found in gc.get_objects() if isinstance(found, Call)]
+        finally:
+            gc.enable()
+        assert left == []
 
 
 # waiting
