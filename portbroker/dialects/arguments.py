@@ -38,7 +38,7 @@ def parse_arguments(value: object) -> tuple[Json, bool]:
 
 def clean_id(text: str) -> str:
     """The id with each character that Anthropic refuses replaced; the same id gives the same result."""
-    return _FOREIGN.sub("_", text)
+    return text if text.isascii() and text.isalnum() else _FOREIGN.sub("_", text)
 
 
 def _raw(value: object) -> tuple[Json, bool]:

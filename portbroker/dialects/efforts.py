@@ -38,6 +38,9 @@ class Wish:
         return self.on is not False and not self.silent
 
 
+_SILENT: Final = Wish()
+
+
 def read_wish(thinking: Json, output_config: Json, turns: list[Turn], report: Report) -> Wish:
     """The wish of a call; an effort on a system message in the conversation is later than the body's."""
     kind = thinking.get("type")
@@ -51,6 +54,8 @@ def read_wish(thinking: Json, output_config: Json, turns: list[Turn], report: Re
         effort = None
     if effort == "none":
         on, effort = False, None
+    if on is None and effort is None:
+        return _SILENT
     return Wish(on, effort, thinking.get("budget_tokens") if kind == "enabled" else None)
 
 

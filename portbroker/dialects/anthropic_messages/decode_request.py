@@ -33,6 +33,8 @@ _INNER_TYPES: Final[dict[str, Fields]] = {
     "output_config": {"effort": str, "format": dict},
     "tool_choice": {"type": str, "name": str, "disable_parallel_tool_use": bool},
 }
+# The parameters that have something inside; most calls have none of them.
+_STRUCTURED: Final = frozenset({*_INNER_TYPES, "stop_sequences", "output_format"})
 _CHANGING: Final = CHANGES | {"compaction"}
 _CHOICES: Final = ("auto", "any", "tool", "none")
 _ROLES: Final = ("user", "assistant", "system")
@@ -77,11 +79,17 @@ def _check_parameters(body: Json) -> None:
     if not body.get("model"):
         refuse("model", "is missing")
     check_fields(body, _TYPES)
+    if (body.get("max_tokens") or 0) < 0:
+        refuse("max_tokens", "must be 0 or more")
+    if not _STRUCTURED.isdisjoint(body):
+        _check_inside(body)
+
+
+def _check_inside(body: Json) -> None:
+    """Refuses parameters in which something is not what it must be."""
     for name, fields in _INNER_TYPES.items():
         if body.get(name) is not None:
             check_fields(body[name], fields, name)
-    if (body.get("max_tokens") or 0) < 0:
-        refuse("max_tokens", "must be 0 or more")
     for index, stop in enumerate(body.get("stop_sequences") or ()):
         expect(stop, str, f"stop_sequences[{index}]")
     _check_format((body.get("output_config") or {}).get("format"), "output_config.format")
@@ -126,7 +134,8 @@ def _turns(body: Json) -> list[Turn]:
 
 
 def _turn(message: Any, path: str) -> Turn:
-    expect(message, dict, path)
+    if not isinstance(message, dict):
+        refuse(path, "must be an object")
     role = message.get("role")
     if role not in _ROLES:
         refuse(f"{path}.role", f"must be one of {', '.join(_ROLES)}")
@@ -141,13 +150,15 @@ def _turn(message: Any, path: str) -> Turn:
 
 def _blocks(content: Any, place: str) -> list[Block]:
     """The blocks of a message, or of the system prompt; a string is one block of text."""
-    param = place if place == "system" else f"{place}.content"
     if isinstance(content, str):
         return [Block({"type": "text", "text": content}, place, "" if place == "system" else "content")]
+    param = place if place == "system" else f"{place}.content"
     expect(content, (str, list), param)
     blocks = []
     for index, data in enumerate(content):
-        check_block(data, f"{param}[{index}]")
+        # Nearly every block is plain text, and a coding agent sends hundreds of them with each call.
+        if type(data) is not dict or data.get("type") != "text" or type(data.get("text")) is not str:
+            check_block(data, f"{param}[{index}]")
         blocks.append(Block(data, place, index))
     return blocks
 

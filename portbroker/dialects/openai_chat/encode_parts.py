@@ -21,6 +21,9 @@ def text_part(text: str) -> Json:
 
 def content_of(parts: list[Json]) -> str | list[Json]:
     """Parts as `content`: one string wherever possible, since that is what every server accepts."""
+    if len(parts) == 1 and len(parts[0]) == 2 and parts[0]["type"] == "text":  # as it nearly always is
+        text: str = parts[0]["text"]
+        return text
     if all(part["type"] == "text" and len(part) == 2 for part in parts):
         return "\n\n".join(part["text"] for part in parts)
     return parts
@@ -56,7 +59,14 @@ def cache_mark(data: Json, options: Options) -> Json:
 
 def encode_blocks(blocks: Sequence[Block], options: Options, report: Report) -> list[Json]:
     """The parts of some blocks of a user turn."""
-    return [part for block in blocks for part in encode_block(block.data, block.path, options, report)]
+    parts: list[Json] = []
+    for block in blocks:
+        data = block.data
+        if data["type"] != "text" or options.cache != "none":
+            parts.extend(encode_block(data, block.path, options, report))
+        elif data["text"].strip():  # as `encode_block` would, without a path in words for every text
+            parts.append(text_part(data["text"]))
+    return parts
 
 
 def encode_block(data: Json, path: str, options: Options, report: Report) -> list[Json]:

@@ -3,7 +3,7 @@
 The one rule: the conversation is only read. It may be encoded again for the next target, and gives equal bytes then.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from portbroker.config.options import Options
 from portbroker.conversation import AnswerContext, Conversation, Json, Report
@@ -19,22 +19,29 @@ from portbroker.dialects.openai_params import plain_params
 from portbroker.dialects.tool_names import ToolNames
 from portbroker.fieldmap import Params
 
+_FORMS: Final = frozenset({"output_config", "output_format"})
+
 
 def encode_request(
     conversation: Conversation, options: Options, params: Params, report: Report
 ) -> tuple[Json, AnswerContext]:
     """The body for a chat provider, and what translating its answer will need to know."""
     names = ToolNames(options.tool_name_max)
-    tools = encode_tools(conversation.tools, conversation.tool_choice, names, options, report)
-    form, instruction = encode_form(conversation.params, options, report)
+    given = conversation.params
+    tools: Json = {}
+    if conversation.tools or conversation.tool_choice is not None:
+        tools = encode_tools(conversation.tools, conversation.tool_choice, names, options, report)
+    form, instruction = (None, None) if _FORMS.isdisjoint(given) else encode_form(given, options, report)
     messages, marks = _messages(conversation, instruction, names, options, report)
     body: Json = {"model": conversation.model, "messages": messages}
-    body.update(params(plain_params(conversation.params, options), report))
+    body.update(params(plain_params(given, options), report))
     body.update(tools)
-    body.update(_format(form))
+    if form:
+        body.update(_format(form))
     body.update(_reasoning(conversation, options, report, with_tools="tools" in tools))
     body.update(marks)
-    body.update(_streaming(conversation, options))
+    if conversation.stream:
+        body.update(_streaming(options))
     return body, _completed(conversation.answer, names, options)
 
 
@@ -43,7 +50,7 @@ def _messages(
 ) -> tuple[list[Json], Json]:
     """All messages, the system prompt first, and the keys that their form adds to the body."""
     turns = TurnEncoder(options, names, conversation.answer.origin, report)
-    system = turns.system(conversation.system)
+    system = turns.system(conversation.system) if conversation.system else []
     led = turns.led(conversation.turns)
     system += [part for turn in led for part in turns.system(turn.blocks)]
     if instruction:
@@ -54,10 +61,10 @@ def _messages(
     return messages, marks
 
 
-def _format(form: Json | None) -> Json:
+def _format(form: Json) -> Json:
     """Chat nests what says how a schema is meant."""
-    if form is None or form["type"] != "json_schema":
-        return {"response_format": form} if form else {}
+    if form["type"] != "json_schema":
+        return {"response_format": form}
     named = {key: value for key, value in form.items() if key != "type"}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
@@ -72,9 +79,7 @@ def _object(value: Any) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def _streaming(conversation: Conversation, options: Options) -> Json:
-    if not conversation.stream:
-        return {}
+def _streaming(options: Options) -> Json:
     return {"stream": True, **({"stream_options": {"include_usage": True}} if options.stream_usage else {})}
 
 

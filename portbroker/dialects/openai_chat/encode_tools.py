@@ -4,6 +4,8 @@ The one rule: `tools`, `tool_choice` and `parallel_tool_calls` go together or no
 400.
 """
 
+from typing import Any
+
 from portbroker.config.options import Options
 from portbroker.conversation import Json, Report, Tool
 from portbroker.dialects.client_tools import client_tool
@@ -16,8 +18,9 @@ def encode_tools(tools: list[Tool], choice: Json | None, names: ToolNames, optio
     """The keys of the body that offer tools and say which must be used."""
     keys: Json = {}
     functions: list[Json] = []
+    searches = options.web_search == "options"
     for tool in tools:
-        if _is_web_search(tool, options):
+        if searches and _is_web_search(tool):
             keys["web_search_options"] = _web_search(tool, report)
         elif function := _function(tool, names, options, report):
             functions.append({"type": "function", "function": function})
@@ -40,7 +43,8 @@ def _function(tool: Tool, names: ToolNames, options: Options, report: Report) ->
         report.add("dropped", tool.path)
         return None
     function["name"] = names.put(function["name"])
-    _inline_examples(function, tool, report)
+    if examples := data.get("input_examples"):
+        _inline_examples(examples, function, tool, report)
     if data.get("strict"):
         _make_strict(function, tool, options, report)
     return function
@@ -50,14 +54,14 @@ def _custom(data: Json) -> Json:
     schema = data.get("input_schema") or {}
     if schema.get("type") is None or schema.get("properties") is None:
         schema = {**schema, "type": schema.get("type") or "object", "properties": schema.get("properties") or {}}
-    description = {"description": data["description"]} if data.get("description") else {}
-    return {"name": data["name"], **description, "parameters": schema}
+    function: Json = {"name": data["name"]}
+    if description := data.get("description"):
+        function["description"] = description
+    function["parameters"] = schema
+    return function
 
 
-def _inline_examples(function: Json, tool: Tool, report: Report) -> None:
-    examples = tool.data.get("input_examples")
-    if not examples:
-        return
+def _inline_examples(examples: list[Any], function: Json, tool: Tool, report: Report) -> None:
     lines = [compact(example, f"{tool.path}.input_examples[{index}]") for index, example in enumerate(examples)]
     text = "\n".join(["Example inputs:", *lines])
     function["description"] = f"{function['description']}\n\n{text}" if "description" in function else text
@@ -89,8 +93,8 @@ def _choice(choice: Json | None, offered: set[str], names: ToolNames, options: O
     return keys
 
 
-def _is_web_search(tool: Tool, options: Options) -> bool:
-    return options.web_search == "options" and str(tool.data.get("type")).startswith("web_search_")
+def _is_web_search(tool: Tool) -> bool:
+    return str(tool.data.get("type")).startswith("web_search_")
 
 
 def _web_search(tool: Tool, report: Report) -> Json:

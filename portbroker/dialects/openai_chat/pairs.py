@@ -14,6 +14,8 @@ NO_RESULT = "(no result was recorded for this call)"
 
 def repair_pairs(messages: list[Json], report: Report) -> list[Json]:
     """The messages with results in place: put in order, invented where missing, turned into text where orphaned."""
+    if len(messages) == 1 and messages[0]["role"] == "user":  # the commonest call
+        return messages
     repaired: list[Json] = []
     for group in _groups(messages):
         calls = group[0].get("tool_calls", [])

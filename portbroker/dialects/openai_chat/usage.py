@@ -9,18 +9,18 @@ from portbroker.conversation import Json
 from portbroker.dialects.usage import canonical_usage, count
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-_UNCOUNTED: list[int | None] = [None, None, None]
+_PLAIN = frozenset(_COUNTS)
 
 
 def read_usage(usage: object, tier: object = None) -> Json | None:
     """Canonical usage, or None when the provider counted nothing."""
     if not isinstance(usage, dict):
         return None
-    counts = [count(usage.get(name)) for name in _COUNTS]
-    if counts == _UNCOUNTED:
+    prompt, completion, total = map(count, map(usage.get, _COUNTS))
+    if prompt is None and completion is None and total is None:
         return None
-    prompt, completion, total = [each or 0 for each in counts]
-    if len(usage) == len(_COUNTS) and None not in counts:  # the plain counts and nothing else
+    prompt, completion, total = prompt or 0, completion or 0, total or 0
+    if len(usage) == 3 and usage.keys() == _PLAIN:  # the plain counts and nothing else
         return canonical_usage(prompt, completion, 0, 0, 0, tier)
     prompt_details, details = (
         _object(usage.get("prompt_tokens_details")),
