@@ -34,7 +34,12 @@ def named_targets(snapshot: Snapshot) -> dict[str, Target]:
 
 def origins(snapshot: Snapshot) -> frozenset[Origin]:
     """Where connections of this configuration go."""
-    return frozenset(target.origin for target in named_targets(snapshot).values())
+    return frozenset(
+        snapshot.target(provider, model).origin
+        for provider in snapshot.providers.values()
+        if provider.active
+        for model in (STAND_IN, *provider.tiers.values())
+    )
 
 
 def _models(provider: Provider) -> Iterator[str]:

@@ -41,6 +41,11 @@ class Pattern:
         """The one name that it matches, where it is no more than a name."""
         return None if self.regex or set("*?") & set(self.text) else self.text
 
+    @property
+    def start(self) -> str:
+        """What every name that it matches begins with, as far as that is certain."""
+        return "" if self.regex else re.split(r"[*?]", self.text, maxsplit=1)[0]
+
     def covers(self, later: "Pattern") -> bool:
         """Whether it matches every name that `later` does; false when that is not certain."""
         if later == self:

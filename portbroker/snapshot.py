@@ -143,6 +143,8 @@ class Snapshot:
     demo: bool = False
     """No provider has a credential, and the built-in one answers."""
     retry: Retry = field(default_factory=Retry)
+    sources: tuple[object, Mapping[str, object]] = field(default=((), {}), repr=False)
+    """What all field maps are made of, and what more those of each provider are: of the same, the same is made."""
 
     def resolve(self, facts: Facts, model: str | None = None) -> Pool:
         """The pool, of at least one target, for a call, or for the call as if it asked for `model`.

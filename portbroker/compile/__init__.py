@@ -3,6 +3,8 @@
 The one rule: all that can fail, fails here, all of it at once, with its place in the file.
 """
 
+from collections.abc import Mapping
+
 from portbroker.compile.faults import Faults
 from portbroker.compile.keys import compile_keys
 from portbroker.compile.listing import list_models
@@ -40,7 +42,8 @@ def compile_snapshot(loaded: Loaded) -> Snapshot:
         providers[DEMO] = compile_provider(built_in, config.breaker)
         targets.add(DEMO, ProviderMaps(library, built_in))
         models = Resolver(rules, providers, targets, listed, demo=True)
-    return Snapshot(loaded.revision, routes, providers, models, listed, targets, demo, compile_retry(config.retry))
+    return Snapshot(loaded.revision, routes, providers, models, listed, targets, demo, compile_retry(config.retry),
+                    _sources(config))  # fmt: skip
 
 
 def _library(config: Config, faults: Faults) -> Library:
@@ -54,17 +57,33 @@ def _library(config: Config, faults: Faults) -> Library:
 def _maps(config: Config, library: Library, faults: Faults) -> dict[str, ProviderMaps]:
     """The field maps of every provider; those with mistakes are left out and recorded."""
     maps: dict[str, ProviderMaps] = {}
+    in_rules = _named_in_rules(config)
     for index, provider in enumerate(config.providers):
+        own = (provider.big_model, provider.medium_model, provider.small_model, *provider.models)
+        named = [model for model in (*own, *in_rules.get(provider.name, ())) if model and _is_name(model)]
         try:
-            maps[provider.name] = ProviderMaps(library, provider, _named_models(config, provider))
+            maps[provider.name] = ProviderMaps(library, provider, named)
         except RulesError as error:
             faults.add_rules(("providers", index), error)
     return maps
 
 
-def _named_models(config: Config, provider: ProviderConfig) -> list[str]:
-    """The upstream models that the file names for a provider."""
-    named = [provider.big_model, provider.medium_model, provider.small_model, *provider.models]
-    named += [t.model for rule in config.models for t in rule.targets if t.provider == provider.name]
-    named += [rule.model for rule in config.models if provider.name in rule.providers]
-    return [model for model in named if model and "*" not in model and not Rewrite(model).groups]
+def _named_in_rules(config: Config) -> dict[str, list[str]]:
+    """The upstream models that rules name, by provider."""
+    named: dict[str, list[str]] = {}
+    for rule in config.models:
+        pairs = [(target.provider, target.model) for target in rule.targets]
+        pairs += [(provider, rule.model) for provider in rule.providers if rule.model]
+        for provider, model in pairs:
+            named.setdefault(provider, []).append(model)
+    return named
+
+
+def _is_name(model: str) -> bool:
+    return "*" not in model and not Rewrite(model).groups
+
+
+def _sources(config: Config) -> tuple[object, Mapping[str, object]]:
+    """What all field maps are made of, and what more those of each provider are."""
+    own = {p.name: (p.provider_type, p.base_url, p.translation) for p in config.providers}
+    return (config.translations, config.catalog), own

@@ -11,8 +11,12 @@ from portbroker.resolution import FALLBACKS, ModelRule, Resolver
 
 def check_reach(rules: Sequence[ModelRule], faults: Faults) -> None:
     """Record the rules that an earlier one always comes before: a mistake in the order."""
-    for at, rule in enumerate(rules):
-        earlier = next((other for other in rules[:at] if _hides(other, rule)), None)
+    passed: dict[str, list[ModelRule]] = {}  # by what their names begin with: of thousands, few can hide another
+    for rule in rules:
+        starts = {rule.pattern.text[:length] for length in range(len(rule.pattern.text) + 1)}
+        near = (other for start in starts & passed.keys() for other in passed[start] if _hides(other, rule))
+        earlier = min(near, key=lambda other: other.number, default=None)
+        passed.setdefault(rule.pattern.start, []).append(rule)
         if earlier is not None:
             place = ("models", rule.number - 1, "regex" if rule.pattern.regex else "match")
             faults.add(place, f"this rule can never match: rule {earlier.number} ({earlier.pattern.text}) takes all of "
