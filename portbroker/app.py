@@ -105,9 +105,9 @@ async def serve(path: Path, loaded: Loaded, snapshot: Snapshot, *, host: str, po
     """
     stop = told_to_stop()
     async with running(snapshot, host=host, port=port, max_body=loaded.config.server.max_body) as listening:
-        log.info("serving %s, revision %s", listening.url, snapshot.revision)
         reloader = Reloader(path, loaded, snapshot, listening)
         _on_signal(lambda: reloader.trigger("SIGHUP"), *_RELOADING)
+        log.info("serving %s, revision %s", listening.url, snapshot.revision)
         async with reloading(reloader):
             await stop.wait()
         _on_signal(listening.clients.hurry, *_ENDING)

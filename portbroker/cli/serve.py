@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from portbroker.snapshot import Snapshot
 
 DESCRIPTION = """\
-Serve a configuration until told to stop.
+Serve a configuration until told to stop, and what its file becomes.
 
-SIGTERM and SIGINT let the calls under way end first."""
+A save takes effect by itself, SIGHUP reads the file again; a file that is wrong changes nothing. SIGTERM and SIGINT let
+the calls under way end first."""
 EXAMPLES = """\
   portbroker                             serve ./portbroker.yaml
   portbroker serve gateway.yaml
@@ -50,6 +52,9 @@ def _workers(text: str) -> int | Literal["auto"]:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
     path = config_path(args)
+    if hasattr(signal, "SIGHUP"):
+        # It means "read the file again": whoever sends it too early must not end what is about to read it.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loaded, snapshot = compiled(path)
     from portbroker.listening import StartError
 
