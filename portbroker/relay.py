@@ -55,7 +55,9 @@ class Relay:
         self._first_byte = first_byte
         self._due = inf
         self._streaming = False
-        self._body = bytearray()
+        self._body = bytearray()  # of a stream: what is held back
+        self._pieces: list[bytes] = []  # of an answer that is read as a whole
+        self._size = 0
         self._reply: Reply | None = None
         self._ended = False
         self._finishing = False
@@ -144,10 +146,11 @@ class Relay:
             raise answering.fault
 
     def _keep(self, data: bytes) -> None:
-        self._body += data
+        self._pieces.append(data)
+        self._size += len(data)
         if self.attempt is not None:
             self.attempt.progress()
-        if len(self._body) > (WHOLE_LIMIT if self.status < 300 else ERROR_LIMIT):
+        if self._size > (WHOLE_LIMIT if self.status < 300 else ERROR_LIMIT):
             raise ProviderError(f"{self._provider} sent an answer larger than the gateway reads", status=self.status)
 
     def _hold(self, out: bytes) -> None:
@@ -179,9 +182,8 @@ class Relay:
             self._raise_fault()
             self._refuse_silence()
         else:
-            body = bytes(self._body)
+            body = self._whole()
             out = self.answering.unstreamed(body) if self._stream else self.answering.whole(body)
-            self._body.clear()
         self._finish(out)
 
     def _error_response(self) -> ProviderError:
@@ -189,12 +191,18 @@ class Relay:
         return read_error_response(
             self.status,
             self.headers,
-            bytes(self._body),
+            self._whole(),
             self._provider,
             classify=target.fieldmap.errors,
             secrets=target.secrets,
             callers_credential=target.provider.pass_client_credentials,
         )
+
+    def _whole(self) -> bytes:
+        """The body; of one piece, as nearly always, without a copy."""
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        return body
 
     def _refuse_silence(self) -> None:
         """Raises for a stream that ended without an answer: neither content nor a reason to stop."""
@@ -214,9 +222,10 @@ class Relay:
         if self._reply is not None:
             self._reply.finish(out)
         else:
-            self._body += out
+            if self._stream:
+                self._body += out
             if not self.opened.done():
-                self.opened.set_result(bytes(self._body))
+                self.opened.set_result(b"" if self._stream else out)
         self._rouse()
 
     def _fail(self, error: ProviderError) -> None:
