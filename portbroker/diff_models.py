@@ -131,7 +131,7 @@ def _moved(old: _Way, new: _Way) -> str:
         return f"order is now {', '.join(_short(new))}"
     pairs = [(was, now) for was, now in zip(old.places, new.places, strict=False) if was != now]
     if _providers(old) == _providers(new) and all(provider for provider in _providers(new)):
-        return ", ".join(f"{model} at {provider}, was {was}" for (_, was), (provider, model) in pairs)
+        return " and ".join(f"{model} at {provider}, was {was}" for (_, was), (provider, model) in pairs)
     if len(old.places) == len(new.places) == 1 and old.places[0][1] == new.places[0][1] and old.rule and new.rule:
         return f"{new}, was at {old.places[0][0]}"
     return f"{new}, was {old}"

@@ -100,6 +100,7 @@ def _supervise(loaded: "Loaded", snapshot: "Snapshot", directory: Path, *, host:
 
 def _log_to_standard_error(form: str) -> None:
     logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # what a change means is said by us
 
 
 def _introduce(snapshot: "Snapshot") -> None:
