@@ -48,7 +48,7 @@ class Reading:
             return []
         text = _texts(item.get("summary")) or _texts(item.get("content"))
         signature = sealed(item, self.context)
-        if not text.strip() and signature == PLAIN:
+        if not text and signature == PLAIN:  # a stream has told of white space before it knows that no more comes
             return []
         return [{"type": "thinking", "thinking": "" if self.context.thinking_omitted else text, "signature": signature}]
 
