@@ -279,6 +279,7 @@ async def test_only_the_connections_of_a_killed_worker_break_and_it_is_replaced_
             kept, killed = [await one_of(server, pid, stack) for pid in first]
             # What the file and its surroundings have become is no affair of a worker that replaces another.
             (tmp_path / "portbroker.yaml").write_text("nothing: that works")
+            await server.said("the file cannot be served")
             (tmp_path / ".env").write_text("P1_KEY=sk-second\n")
             async with under_load(server) as callers:
                 victim = killed.owner()
