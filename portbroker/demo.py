@@ -5,6 +5,7 @@ It speaks `openai.chat`, so what a client sees is truly translated. The one rule
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,7 +64,7 @@ def whole(body: Json) -> bytes:
         {
             "id": mint("chatcmpl-"),
             "object": "chat.completion",
-            "created": 0,
+            "created": int(time.time()),
             "model": "demo",
             "choices": [{"index": 0, "message": message, "finish_reason": reason}],
             "usage": _usage(body, text),
@@ -73,7 +74,7 @@ def whole(body: Json) -> bytes:
 
 def chunks(body: Json) -> Iterator[bytes]:
     """A streamed answer, one SSE event at a time."""
-    head = {"id": mint("chatcmpl-"), "object": "chat.completion.chunk", "created": 0, "model": "demo"}
+    head = {"id": mint("chatcmpl-"), "object": "chat.completion.chunk", "created": int(time.time()), "model": "demo"}
 
     def event(delta: Json, reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
