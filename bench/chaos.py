@@ -12,7 +12,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,8 @@ FAULTS = (
 )  # fmt: skip
 MOST_MEGABYTES = 24.0
 """How much memory the gateway may hold at the end beyond what it held once it was warm."""
-OWN_FILES = 64
-"""Open files that have nothing to do with calls."""
+REST = 10.0
+"""Seconds in which the gateway must have closed what clients and providers left, to the last socket."""
 _END = "That is all."
 
 _CONFIG = """\
@@ -66,16 +66,14 @@ class Figures:
     seconds: float = 0.0
     memory_begin: float = 0.0
     memory_end: float = 0.0
-    files_begin: int = 0
-    files_end: int = 0
-    files_most: int = OWN_FILES
-    """As many as are used: how many a pool keeps between calls depends on who failed last."""
+    sockets_begin: int = 0
+    sockets_end: int = 0
     examples: list[str] = field(default_factory=list)
 
     @property
     def sound(self) -> bool:
         """Whether all of it is as it must be."""
-        flat = self.memory_end - self.memory_begin < MOST_MEGABYTES and self.files_end <= self.files_most
+        flat = self.memory_end - self.memory_begin < MOST_MEGABYTES and self.sockets_end <= self.sockets_begin
         return flat and self.calls > 0 and not (self.lost or self.truncated or self.duplicated)
 
     def blame(self, what: str, *evidence: object) -> None:
@@ -104,25 +102,40 @@ def _arguments() -> argparse.Namespace:
 
 async def _run(asked: argparse.Namespace) -> Figures:
     figures, dice = Figures(), random.Random(asked.seed)
-    async with contextlib.AsyncExitStack() as stack:
-        mocks = [await stack.enter_async_context(serving(Mock(name, pace=0.002))) for name in ("one", "two", "sound")]
-        side = stack.enter_context(_gateway(mocks))
-        figures.files_most += asked.calls * (1 + len(mocks))  # a connection of each caller, and to each provider
-        limits = aiohttp.ClientTimeout(total=60)
-        session = await stack.enter_async_context(
-            aiohttp.ClientSession(timeout=limits, connector=aiohttp.TCPConnector(limit=0))
-        )
-        flapping = [asyncio.create_task(_flap(mock, random.Random(dice.random()))) for mock in mocks[:-1]]
-        try:
-            await _load(side, session, Figures(), asked.calls, min(5.0, asked.minutes * 20))  # until it is warm
-            figures.memory_begin, figures.files_begin = side.memory(), _files(side)
-            await _load(side, session, figures, asked.calls, asked.minutes * 60)
-            figures.memory_end, figures.files_end = side.memory(), _files(side)
-        finally:
-            for task in flapping:
-                task.cancel()
-            await asyncio.gather(*flapping, return_exceptions=True)
+    async with contextlib.AsyncExitStack() as providers, contextlib.AsyncExitStack() as gateway:
+        mocks = [
+            await providers.enter_async_context(serving(Mock(name, pace=0.002))) for name in ("one", "two", "sound")
+        ]
+        side = gateway.enter_context(_gateway(mocks))
+        figures.sockets_begin = _sockets(side)
+        async with _flapping(mocks[:-1], dice):
+            await _load(side, Figures(), asked.calls, min(5.0, asked.minutes * 20))  # until it is warm
+            figures.memory_begin = side.memory()
+            await _load(side, figures, asked.calls, asked.minutes * 60)
+            figures.memory_end = side.memory()
+        await providers.aclose()
+        figures.sockets_end = await _sockets_at_rest(side, figures.sockets_begin)
     return figures
+
+
+async def _sockets_at_rest(side: Side, before: int) -> int:
+    """How many sockets are open once the gateway has seen that nobody is there any more."""
+    until = time.monotonic() + REST
+    while _sockets(side) > before and time.monotonic() < until:  # noqa: ASYNC110 - another process: nobody tells
+        await asyncio.sleep(0.1)
+    return _sockets(side)
+
+
+@contextlib.asynccontextmanager
+async def _flapping(mocks: list[Mock], dice: random.Random) -> AsyncIterator[None]:
+    """Mocks that change what they do until the context ends."""
+    tasks = [asyncio.create_task(_flap(mock, random.Random(dice.random()))) for mock in mocks]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.contextmanager
@@ -147,11 +160,16 @@ async def _flap(mock: Mock, dice: random.Random) -> None:
         await asyncio.sleep(dice.uniform(0.05, 0.5))
 
 
-def _files(side: Side) -> int:
-    return len(os.listdir(f"/proc/{side.pid}/fd"))
+def _sockets(side: Side) -> int:
+    """How many it has open, those that it listens on among them."""
+    count = 0
+    for file in Path(f"/proc/{side.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            count += os.readlink(file).startswith("socket:")
+    return count
 
 
-async def _load(side: Side, session: aiohttp.ClientSession, figures: Figures, calls: int, seconds: float) -> None:
+async def _load(side: Side, figures: Figures, calls: int, seconds: float) -> None:
     """So many callers, each with one call after the other."""
     began = time.monotonic()
     seen: set[str] = set()
@@ -163,7 +181,9 @@ async def _load(side: Side, session: aiohttp.ClientSession, figures: Figures, ca
             says, stream = dice.choice(list(DIALECTS)), dice.random() < 0.6
             await _call(side, session, figures, seen, f"n{number}-{count}", says=says, stream=stream)
 
-    await asyncio.gather(*map(caller, range(calls)))
+    limits = aiohttp.ClientTimeout(total=60)
+    async with aiohttp.ClientSession(timeout=limits, connector=aiohttp.TCPConnector(limit=0)) as session:
+        await asyncio.gather(*map(caller, range(calls)))
     figures.seconds = round(time.monotonic() - began, 1)
 
 
