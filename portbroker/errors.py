@@ -2,6 +2,9 @@
 
     PortBrokerError
     ├── ConfigError              the file cannot be served; carries every Problem found
+    ├── StoreError               the database cannot be used like this; the message says what to do
+    │   ├── StoreDown            it cannot be reached, or is too slow: later it may
+    │   └── Conflict             somebody else was there first: the name is taken, the row has changed
     └── GatewayError             a call cannot be answered; a dialect turns it into a body
         ├── CallError            the caller's own fault: never tried elsewhere
         └── ProviderError        an attempt failed: tried elsewhere when `retryable`
@@ -64,6 +67,22 @@ class ConfigError(PortBrokerError):
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
         self.files = files
+
+
+class StoreError(PortBrokerError):
+    """The database cannot be used like this. The message says what to do, and holds no password."""
+
+
+class StoreDown(StoreError):
+    """The database cannot be reached, is full, or takes too long. What was asked may or may not have been done."""
+
+
+class Conflict(StoreError):
+    """Somebody else was there first. `what` is `name` (taken), `version` (changed meanwhile) or `gone` (deleted)."""
+
+    def __init__(self, message: str, what: Literal["name", "version", "gone"]) -> None:
+        super().__init__(message)
+        self.what = what
 
 
 @dataclass(frozen=True, slots=True)
