@@ -4,23 +4,23 @@ The one rule: whatever a client sends or fails to send is its own error, and no 
 """
 
 import asyncio
-import zlib
 
 from portbroker import web
 from portbroker.errors import CallError
+from portbroker.unpacking import TooLarge, unpack
 
 PATIENCE = 30.0
 """Seconds in which more of a body must come."""
 WHOLE_PATIENCE = 300.0
 """Seconds in which a body must be complete."""
 
-_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-_BARE_DEFLATE = -15
 
+async def read_body(request: web.BaseRequest, most: int | None = None) -> bytes:
+    """The whole body. Raises `CallError` when it is too large, too slow or damaged.
 
-async def read_body(request: web.BaseRequest) -> bytes:
-    """The whole body. Raises `CallError` when it is too large, too slow or damaged."""
-    limit = request.client_max_size
+    `most` is how many bytes it may have where that is less than what a call may have.
+    """
+    limit = min(most or request.client_max_size, request.client_max_size)
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     if not request.content.is_eof() and request.headers.get("expect", "").lower() == "100-continue":
@@ -32,12 +32,17 @@ async def read_body(request: web.BaseRequest) -> bytes:
     except web.RequestPayloadError as error:
         raise CallError("the request body breaks off, or its chunks are not framed as HTTP says") from error
     encoding = request.headers.get("content-encoding", "").strip().lower()
-    return raw if encoding in ("", "identity") else _unpack(raw, encoding, limit)
+    if encoding in ("", "identity"):
+        return raw
+    try:
+        return unpack(raw, encoding, limit)
+    except TooLarge:
+        raise _too_large(limit) from None
 
 
 def _too_large(limit: int) -> CallError:
     return CallError(
-        f"the request body is larger than this gateway takes ({limit} bytes: server.max_body)",
+        f"the request body is larger than this gateway takes here: {limit} bytes (for calls: server.max_body)",
         kind="too_large",
         status=413,
     )
@@ -74,25 +79,3 @@ async def _gather(request: web.BaseRequest, limit: int) -> bytes:
             size += len(piece)
             if size > limit:
                 raise _too_large(limit)
-
-
-def _unpack(raw: bytes, encoding: str, limit: int) -> bytes:
-    """What `raw` was before it was compressed; never more than `limit` bytes of it are made."""
-    if encoding not in _WINDOWS:
-        raise CallError(
-            f"content-encoding {encoding[:40]!r} is not understood here; send the body plain, or in gzip or deflate",
-            status=415,
-        )
-    window = _WINDOWS[encoding]
-    if encoding == "deflate" and raw[:1] and raw[0] & 0x0F != 8:  # some clients leave zlib's header out
-        window = _BARE_DEFLATE
-    stream = zlib.decompressobj(window)
-    try:
-        plain = stream.decompress(raw, limit + 1)
-    except zlib.error as error:
-        raise CallError(f"the request body is not in {encoding}, as its content-encoding says") from error
-    if len(plain) > limit:
-        raise _too_large(limit)
-    if not stream.eof or stream.unused_data:
-        raise CallError(f"the {encoding} data of the request body is damaged")
-    return plain

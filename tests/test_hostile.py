@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backports import zstd
 
 from portbroker import clients, gateway, intake, wire
 from portbroker.app import Listening, running
@@ -26,6 +27,16 @@ from tests.wire_providers import LAST, STREAM, Script, Wire, chunk, response, sa
 BODY = json.dumps({"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}).encode()
 STREAMED = BODY[:-1] + b', "stream": true}'
 MAX_BODY = 4 * 1024 * 1024
+
+
+def packed_by_zstd(size: int, *parameters: tuple[zstd.CompressionParameter, int]) -> bytes:
+    """So many spaces, in a frame that does not say how many there are."""
+    packer = zstd.ZstdCompressor(options=dict(parameters))
+    return packer.compress(b" " * size) + packer.flush()
+
+
+BOMB_OF_UNKNOWN_SIZE = packed_by_zstd(100_000_000)
+HUGE_WINDOW = packed_by_zstd(1_000_000, (zstd.CompressionParameter.window_log, 30))
 
 
 @pytest.fixture(autouse=True)
@@ -188,7 +199,12 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "not-gzip": (post(headers=b"content-encoding: gzip\r\n"), 400),
     "half-gzip": (post(gzip.compress(BODY)[:40], headers=b"content-encoding: gzip\r\n"), 400),
     "gzip-without-its-check": (post(gzip.compress(BODY)[:-8], headers=b"content-encoding: gzip\r\n"), 400),
-    "zstd": (post(headers=b"content-encoding: zstd\r\n"), 415),
+    "zstd-bomb": (post(zstd.compress(b" " * 100_000_000), headers=b"content-encoding: zstd\r\n"), 413),
+    "zstd-bomb-of-unknown-size": (post(BOMB_OF_UNKNOWN_SIZE, headers=b"content-encoding: zstd\r\n"), 413),
+    "not-zstd": (post(headers=b"content-encoding: zstd\r\n"), 400),
+    "half-zstd": (post(zstd.compress(BODY)[:40], headers=b"content-encoding: zstd\r\n"), 400),
+    "zstd-of-a-huge-window": (post(HUGE_WINDOW, headers=b"content-encoding: zstd\r\n"), 400),
+    "zstd-and-more": (post(zstd.compress(BODY) * 2, headers=b"content-encoding: zstd\r\n"), 400),
     "brotli": (post(headers=b"content-encoding: br\r\n"), 415),
     "two-encodings": (post(headers=b"content-encoding: gzip, gzip\r\n"), 415),
     "double-slash": (post(path=b"//v1/messages"), 404),
@@ -232,6 +248,7 @@ async def test_a_request_that_cannot_be_served_is_told_why(name: str) -> None:
 SERVED: dict[str, bytes] = {
     "chunks": post(b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY), length=False, headers=CHUNKED),
     "gzip": post(gzip.compress(BODY), headers=b"content-encoding: gzip\r\n"),
+    "zstd": post(zstd.compress(BODY), headers=b"content-encoding: zstd\r\n"),
     "deflate": post(zlib.compress(BODY), headers=b"content-encoding: deflate\r\n"),
     "bare-deflate": post(zlib.compress(BODY)[2:-4], headers=b"content-encoding: deflate\r\n"),
     "identity": post(headers=b"content-encoding: identity\r\n"),
