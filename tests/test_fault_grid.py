@@ -1,66 +1,28 @@
 """Every fault of a provider, in every pair of dialects, whole and streamed, at the first target and at the last one.
 
 Each cell says what its client gets, how many attempts there were and what was recorded; and afterwards the gateway is
-quiet again. The cells of one fault share a gateway and run at once, as calls do.
+quiet again.
 """
 
-import asyncio
-import contextlib
-import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import product
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import aiohttp
 import pytest
+import trustme
 
 from portbroker import relay
-from portbroker.app import Listening, running
-from portbroker.compile import compile_snapshot
-from portbroker.config.load import load_text
-from portbroker.conversation import AnswerContext, Json, Report
-from portbroker.dialects.registry import DIALECTS
-from portbroker.errors import ProviderError
-from portbroker.mock import Mock, serving
-from portbroker.sse import SSEParser
+from tests.fault_grid import NOBODY, STREAMED, Cell, Got, grid
 from tests.upstream_faults import AFTER_CONTENT, HARMLESS, SAID, SECRET, WORTHLESS, breaking
-from tests.wire_providers import Script, WireProvider, scripted
 
 ENDS = {"openai.chat": b"[DONE]", "openai.responses": b"response.completed", "anthropic.messages": b"message_stop"}
-NOWHERE = {"U1-refused": "http://127.0.0.1:9"}
+NOWHERE = {"U1-refused": NOBODY, "U1-no-such-name": "http://provider.invalid"}
+CA = trustme.CA()
 POSITION = pytest.mark.parametrize("last", [False, True], ids=["first-target", "last-target"])
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One call: who asks, who answers, how."""
-
-    says: str
-    speaks: str
-    stream: bool
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.says} from {self.speaks}, {'streamed' if self.stream else 'whole'}"
-
-
-CELLS = [Cell(*pair, number) for number, pair in enumerate(product(DIALECTS, DIALECTS, (False, True)))]
-STREAMED = [cell for cell in CELLS if cell.stream]
-
-
-@dataclass
-class Got:
-    """What the client of a cell got, and the line of the log."""
-
-    status: int
-    headers: dict[str, str]
-    raw: bytes
-    line: str = ""
-    words: str = ""
-    error: str = ""
-    pings: int = field(default=0)
 
 
 @pytest.fixture(autouse=True)
@@ -71,132 +33,6 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture
     records = caplog.get_records("call")
     assert not [record for record in records if record.exc_info or record.levelno > logging.WARNING]
     assert SECRET not in "".join(record.getMessage() for record in records)
-
-
-def config(cells: list[Cell], urls: dict[str, str], sound: str, first_byte: float, idle: float) -> str:
-    """For each cell a model of its own, served by a provider with the fault and then, if there is one, a sound one."""
-    times = f"{{connect: 1, first_byte: {first_byte}, idle: {idle}, total: 10}}"
-    lines = ["retry: {same_target: 0}", "providers:"]
-    for cell in cells:
-        offered = [("F", urls[cell.speaks], first_byte and times)] + (
-            [("G", sound, "{first_byte: 9}")] if sound else []
-        )
-        lines += [
-            f"  - {{name: {name}{cell.number}, provider_type: custom, base_url: '{url}/v1', api_key: {SECRET},"
-            f" priority: {at}, models: [m{cell.number}], timeout: {timeout},"
-            f" translation: {{dialect: {cell.speaks}}}}}"
-            for at, (name, url, timeout) in enumerate(offered, 1)
-        ]
-    return "\n".join(lines) + "\n"
-
-
-@dataclass
-class Grid:
-    """A gateway before all cells of one fault."""
-
-    cells: list[Cell]
-    listening: Listening
-    session: aiohttp.ClientSession
-    lines: pytest.LogCaptureFixture
-
-    async def run(self) -> list[tuple[Cell, Got]]:
-        """Every cell's call, at once."""
-        got = await asyncio.gather(*map(self._one, self.cells))
-        return list(zip(self.cells, got, strict=True))
-
-    async def _one(self, cell: Cell) -> Got:
-        async with self.session.post(self.listening.url + "/v1" + DIALECTS[cell.says].path, json=_ask(cell)) as answer:
-            raw = await answer.read()
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-        assert SECRET not in f"{headers}{raw!r}"
-        got = Got(answer.status, headers, raw)
-        _read(cell, got)
-        recorded = [r.getMessage() for r in self.lines.get_records("call") if headers["request-id"] in r.getMessage()]
-        got.line = recorded[-1]
-        return got
-
-
-def _ask(cell: Cell) -> Json:
-    prompt = {"role": "user", "content": "hi"}
-    body: Json = {"model": f"m{cell.number}", "stream": cell.stream}
-    if cell.says == "openai.responses":
-        return body | {"input": [prompt]}
-    if cell.says == "openai.chat":
-        return body | {"messages": [prompt]} | ({"stream_options": {"include_usage": True}} if cell.stream else {})
-    return body | {"max_tokens": 9, "messages": [prompt]}
-
-
-def _read(cell: Cell, got: Got) -> None:
-    """What a client of this dialect makes of it; anything that is not of the dialect fails here."""
-    if "event-stream" in got.headers["content-type"]:
-        _read_stream(cell, got)
-    elif got.status == 200:
-        answer = DIALECTS[cell.says].decode_answer(json.loads(got.raw), AnswerContext(), Report())
-        got.words = answer["content"][0]["text"]
-    else:
-        body = json.loads(got.raw)
-        assert (body.get("type") == "error") == (cell.says == "anthropic.messages"), cell
-        got.error = body["error"]["message"]
-        assert "<" not in got.error
-
-
-def _read_stream(cell: Cell, got: Got) -> None:
-    decoder = DIALECTS[cell.says].stream_decoder(AnswerContext(), Report())
-    got.pings = got.raw.count(b"ping\n")
-    parser = SSEParser()
-    try:
-        for _, data in [*parser.feed(got.raw), *parser.finish()]:
-            for event in decoder.done() if data == b"[DONE]" else decoder.feed(json.loads(data)):
-                assert event["type"] != "message_start" or not got.words, f"{cell}: two answers in one"
-                got.words += (event.get("delta") or {}).get("text", "")
-        decoder.finish()
-    except ProviderError as error:
-        got.error = str(error)
-
-
-@contextlib.asynccontextmanager
-async def grid(
-    lines: pytest.LogCaptureFixture, script: Callable[[str], Script] | str, *, last: bool,
-    cells: list[Cell] = CELLS, first_byte: float = 5, idle: float = 5,
-) -> AsyncIterator[Grid]:  # fmt: skip
-    """A gateway whose first targets follow the script (or are not there), and whose second ones are sound.
-
-    When the block ends, the gateway must be quiet again.
-    """
-    async with contextlib.AsyncExitStack() as stack:
-        faulty: dict[str, WireProvider] = {}
-        if not isinstance(script, str):
-            for speaks in DIALECTS:
-                faulty[speaks] = await stack.enter_async_context(scripted(script(speaks)))
-        urls = {speaks: script if isinstance(script, str) else faulty[speaks].url for speaks in DIALECTS}
-        sound = await stack.enter_async_context(serving(Mock("sound", pace=0)))
-        text = config(cells, urls, "" if last else sound.url, first_byte, idle)
-        loaded = load_text(text.encode(), file="test.yaml", directory=Path("/nonexistent"), environ={})
-        listening = await stack.enter_async_context(
-            running(compile_snapshot(loaded), host="127.0.0.1", port=0, max_body=1024 * 1024)
-        )
-        before = _tasks()
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
-            yield Grid(cells, listening, session, lines)
-        async with asyncio.timeout(2):
-            await _quiet(listening, list(faulty.values()), before)
-
-
-def _tasks() -> int:
-    """How many tasks there are beside those of the providers, which keep what is idle."""
-    return sum(not task.get_coro().__qualname__.startswith("scripted.") for task in asyncio.all_tasks())  # type: ignore[union-attr]
-
-
-async def _quiet(listening: Listening, providers: list[WireProvider], before: int) -> None:
-    """Returns when nobody is connected, no attempt goes on and nothing is left over."""
-    pools = list(listening.upstream._pools.values())
-    while (
-        listening.clients._open
-        or any(len(pool.connections) != len(pool._idle) or pool._waiting or pool._dialling for pool in pools)
-        or sum(provider.open for provider in providers) > sum(len(pool._idle) for pool in pools)
-        or _tasks() > before + sum(len(pool._idle) for pool in pools)  # a sound provider has a task for each
-    ):
-        await asyncio.sleep(0.005)
 
 
 def _answered(cell: Cell, got: Got, attempts: int, *, counted: bool = True) -> None:
@@ -247,13 +83,48 @@ async def test_a_worthless_answer_is_hidden_or_an_honest_error(
         _settled(await here.run(), last=last, status=status)
 
 
+def _knowing_no_such_name(resolve: Callable[..., Any]) -> Callable[..., Any]:
+    """The system's resolver, but with an answer of its own for names that are nobody's: a network may have none."""
+
+    def resolved(host: Any, *how: Any, **more: Any) -> Any:
+        if str(host).endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve(host, *how, **more)
+
+    return resolved
+
+
 @POSITION
 @pytest.mark.parametrize("fault", NOWHERE)
 async def test_who_is_not_there_is_hidden_or_an_honest_error(
-    fault: str, last: bool, lines: pytest.LogCaptureFixture
+    fault: str, last: bool, lines: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", _knowing_no_such_name(socket.getaddrinfo))
     async with grid(lines, NOWHERE[fault], last=last) as here:
         _settled(await here.run(), last=last, status=502)
+
+
+def _certificate(fault: str) -> trustme.LeafCert:
+    authority = trustme.CA() if fault == "U15-another-authority" else CA
+    if fault == "U15-expired":
+        return authority.issue_cert("127.0.0.1", not_after=datetime.now(UTC) - timedelta(days=1))
+    return authority.issue_cert("other.test" if fault == "U15-another-host" else "127.0.0.1")
+
+
+@POSITION
+@pytest.mark.parametrize("fault", ["U15-expired", "U15-another-host", "U15-another-authority", "U15-self-signed"])
+async def test_who_cannot_prove_its_name_is_hidden_or_an_honest_error(
+    fault: str, last: bool, lines: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    CA.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _certificate(fault).configure_cert(context)
+    # One that is signed by itself meets the system's trust store.
+    ca_file = "" if fault == "U15-self-signed" else str(tmp_path / "ca.pem")
+    sound = HARMLESS["sound"]
+    async with grid(lines, sound, last=last, tls=context, ca_file=ca_file) as here:
+        _settled(await here.run(), last=last, status=502)
+        assert not any(provider.requests for provider in here.faulty.values())
 
 
 @POSITION

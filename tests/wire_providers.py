@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -53,7 +54,7 @@ class WireProvider:
 
 
 @contextlib.asynccontextmanager
-async def scripted(script: Script) -> AsyncIterator[WireProvider]:
+async def scripted(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[WireProvider]:
     """A provider that runs `script` on every connection, and closes it afterwards."""
     this = WireProvider()
     tasks: set[asyncio.Task[None]] = set()
@@ -81,8 +82,8 @@ async def scripted(script: Script) -> AsyncIterator[WireProvider]:
             writer.close()
             tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**22)
-    this.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**22, ssl=tls)
+    this.url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield this
     finally:
