@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import cast
 
 from portbroker import web
+from portbroker.admin import serves
+from portbroker.admin.parts import Admin, Parts
 from portbroker.clients import Clients
 from portbroker.config.load import Loaded
 from portbroker.demo import DemoUpstream
@@ -41,6 +43,7 @@ class Listening:
     clients: Clients
     url: str
     upstream: HttpUpstream
+    parts: Parts
 
     def serve(self, snapshot: Snapshot, origins: Collection[Origin]) -> None:
         """Serve this from the next call on; connections that go elsewhere end as soon as they are free."""
@@ -57,28 +60,36 @@ class Listening:
 
 
 @contextlib.asynccontextmanager
-async def running(snapshot: Snapshot, *, host: str, port: int, max_body: int) -> AsyncIterator[Listening]:
+async def running(
+    snapshot: Snapshot, *, host: str, port: int, max_body: int, token: str = ""
+) -> AsyncIterator[Listening]:
     """A gateway that serves on `host`:`port` (0: a free one) until the context ends; `max_body` in bytes.
 
     Raises `StartError` when it may not or cannot listen there.
     """
-    async with serving(snapshot, bind(host, port), max_body=max_body) as listening:
+    async with serving(snapshot, bind(host, port), max_body=max_body, token=token) as listening:
         yield listening
 
 
 @contextlib.asynccontextmanager
-async def serving(snapshot: Snapshot, sockets: Sequence[socket.socket], *, max_body: int) -> AsyncIterator[Listening]:
-    """A gateway that serves on sockets that listen already, until the context ends; then they are closed."""
+async def serving(
+    snapshot: Snapshot, sockets: Sequence[socket.socket], *, max_body: int, token: str = ""
+) -> AsyncIterator[Listening]:
+    """A gateway that serves on sockets that listen already, until the context ends; then they are closed.
+
+    `token` signs commands of the same OS user in to its admin API.
+    """
     loop = asyncio.get_running_loop()
     upstream = HttpUpstream(local={"demo": DemoUpstream()})
     gateway = Gateway(snapshot, upstream)
-    clients = _clients(gateway, max_body)
+    parts = Parts(gateway, token=token)
+    clients = _clients(gateway, Admin(parts), max_body)
     url = url_of(sockets)
     listeners = [await loop.create_server(clients.connect, sock=sock, backlog=BACKLOG) for sock in sockets]
     probes = Probes(lambda: gateway.snapshot, gateway.attempts)
     probes.start()
     try:
-        yield Listening(gateway, clients, url, upstream)
+        yield Listening(gateway, clients, url, upstream, parts)
     finally:
         gateway.draining = True
         await probes.stop()
@@ -91,10 +102,11 @@ async def serving(snapshot: Snapshot, sockets: Sequence[socket.socket], *, max_b
         await upstream.close()
 
 
-def _clients(gateway: Gateway, max_body: int) -> Clients:
+def _clients(gateway: Gateway, admin: Admin, max_body: int) -> Clients:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        answering = admin if serves(request.raw_path) else gateway
         # aiohttp asks of a response only what Reply offers: prepare, write_eof, keep_alive.
-        return cast(web.StreamResponse, await gateway.handle(request))
+        return cast(web.StreamResponse, await answering.handle(request))
 
     return Clients(handle, max_body=max_body)
 

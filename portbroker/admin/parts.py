@@ -1,0 +1,64 @@
+"""What the admin API works with, and the API itself, made when it is first asked for.
+
+The one rule: this is light. A gateway that nobody administers does not import the rest.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from portbroker import web
+from portbroker.gateway import Gateway
+from portbroker.status import LastReload
+from portbroker.wire import Reply
+
+if TYPE_CHECKING:
+    from portbroker.admin.api import Api
+    from portbroker.admin.endpoints import Endpoint
+
+
+class Configuration(Protocol):
+    """The file that is served, from whichever process: what changes it asks this to have it served."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    async def reload(self, cause: str) -> LastReload:
+        """How it went; with several workers, once every one of them serves it."""
+
+
+class Section(Protocol):
+    """A class that has some rows of the table."""
+
+    def endpoints(self) -> "Collection[Endpoint]":
+        """Its rows."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What endpoints are made of. `token` is what commands of the same OS user show; "" lets no one in by it.
+
+    `configuration` is set by whoever follows the file, as soon as it does.
+    """
+
+    gateway: Gateway
+    configuration: Configuration | None = None
+    token: str = ""
+
+
+class Admin:
+    """Answers admin calls from the first one on."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._api: Api | None = None
+
+    async def handle(self, request: web.BaseRequest) -> Reply:
+        """Carry out one admin call."""
+        if self._api is None:
+            from portbroker.admin.joined import joined  # what only an admin needs costs memory and start-up time
+
+            self._api = joined(self._parts)
+        return await self._api.handle(request)

@@ -1,0 +1,72 @@
+"""Admin calls for tests: a real client of a real gateway, signed in or not."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from portbroker.app import running
+from portbroker.compile import compile_snapshot
+from portbroker.config.load import load_text
+
+Json = dict[str, Any]
+TOKEN = "local-token-of-a-test-that-nobody-can-guess"
+EMPTY = "providers: []\n"
+
+
+class Answered:
+    """What came back."""
+
+    def __init__(self, status: int, headers: Any, raw: bytes) -> None:
+        self.status, self.headers, self.raw = status, headers, raw
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def error(self) -> Json:
+        error: Json = self.json["error"]
+        return error
+
+
+class Admin:
+    """A client of one gateway's admin API."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, token: str) -> None:
+        self.session, self.url, self.token = session, url, token
+
+    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
+        """One call, with the path exactly as it stands here."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token:
+            sent.setdefault("authorization", f"Bearer {self.token}")
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        url = URL(self.url + path, encoded=True)
+        async with self.session.request(method, url, data=data, headers=sent) as response:
+            return Answered(response.status, response.headers, await response.read())
+
+    async def get(self, path: str, **headers: str) -> Answered:
+        return await self.ask("GET", path, **headers)
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> Answered:
+        return await self.ask("POST", path, body, **headers)
+
+    def signed_out(self) -> "Admin":
+        """The same client without a credential."""
+        return Admin(self.session, self.url, "")
+
+
+@contextlib.asynccontextmanager
+async def admin_of(text: str = EMPTY, *, token: str = TOKEN) -> AsyncIterator[Admin]:
+    """The admin API of a gateway that serves this file and follows none."""
+    snapshot = compile_snapshot(load_text(text.encode(), file="test.yaml", directory=Path("/nonexistent"), environ={}))
+    async with (
+        running(snapshot, host="127.0.0.1", port=0, max_body=4 * 1024 * 1024, token=token) as listening,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
+    ):
+        yield Admin(session, listening.url, token)
