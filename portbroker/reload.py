@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from portbroker.compile import compile_snapshot
+from portbroker.config.endmark import cut, ended
 from portbroker.config.load import Loaded, load
 from portbroker.diff import Change, differences
 from portbroker.errors import ConfigError, PortBrokerError, Problem
@@ -59,7 +60,7 @@ class Reloader:
         self._path = path
         self._started = loaded
         self._loaded, self._snapshot = loaded, snapshot
-        self._ended = _has_end(loaded.text)
+        self._ended = ended(loaded)
         self._serving = serving
         self._lock = asyncio.Lock()
         self._wanted = asyncio.Event()
@@ -120,8 +121,8 @@ class Reloader:
             self.files = {*self.files, *error.files}
             raise
         self.files = loaded.files
-        if self._ended and not _has_end(loaded.text):
-            raise ConfigError([_cut(loaded)])
+        if problems := cut(loaded, self._ended):
+            raise ConfigError(problems)
         if (loaded.text, loaded.surroundings) == (self._loaded.text, self._loaded.surroundings):
             return None
         snapshot = compile_snapshot(loaded)
@@ -132,7 +133,7 @@ class Reloader:
     async def _switch(self, found: Found, cause: str) -> None:
         await self._serving.switch(found)
         before, self._loaded, self._snapshot = self.status.revision, found.loaded, found.snapshot
-        self._ended = self._ended or _has_end(found.loaded.text)
+        self._ended = self._ended | ended(found.loaded)
         self.status = Status(found.snapshot.revision, time.time(), self.status.last)
         log.info("%s", switched_words(before, found.snapshot.revision, found.changes, cause))
         for warning in found.loaded.warnings:
@@ -171,17 +172,3 @@ async def reloading(reloader: Reloader) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _has_end(text: bytes) -> bool:
-    """Whether the last line is `...`; after it may stand nothing but comments."""
-    for line in reversed(text.splitlines()):
-        if (said := line.rstrip()) and not said.lstrip().startswith(b"#"):
-            return said == b"..."
-    return False
-
-
-def _cut(loaded: Loaded) -> Problem:
-    line = loaded.text.count(b"\n") + 1
-    return Problem(loaded.file, line, 1, "the file ends without its last line `...`: it was cut, or is being written",
-                   hint="put `...` back at its end; only a restart serves it without")  # fmt: skip

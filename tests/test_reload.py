@@ -234,6 +234,73 @@ async def test_a_file_whose_lack_was_the_fault_mends_it_when_it_comes(
         assert provider.last.headers["x-mark"] == "here"
 
 
+# several files
+
+
+async def parts_of(directory: Path, url: str) -> Path:
+    """A file that includes whatever is in a directory beside it, which is not there yet."""
+    path = directory / "portbroker.yaml"
+    path.write_text(f"include: ['parts/*.yaml']\nproviders: [{{name: P, base_url: '{url}/v1', api_key: k}}]\n")
+    return path
+
+
+def part(number: int) -> str:
+    return f"models: [{{match: marked, targets: [{{provider: P, model: m{number}}}]}}]\n"
+
+
+async def test_an_included_file_that_comes_changes_and_goes_takes_effect_each_time(tmp_path: Path) -> None:
+    async with serving(echo) as provider:
+        path = await parts_of(tmp_path, provider.url)
+        async with following(path) as served:
+
+            async def serves(model: str | None) -> None:
+                async with asyncio.timeout(2):
+                    while True:
+                        response, _ = await served.ask()
+                        if response.headers.get("x-portbroker-model") == model:
+                            return
+                        await asyncio.sleep(0.01)
+
+            parts = tmp_path / "parts"
+            parts.mkdir()
+            (parts / "a.yaml").write_text(part(2))
+            await serves("m2")
+            replace(parts / "a.yaml", part(3))
+            await serves("m3")
+            (parts / "a.yaml").write_text("models: [")
+            await served.until(lambda: (last := served.reloader.status.last) is not None and not last.succeeded)
+            await serves("m3")
+            (parts / "a.yaml").unlink()
+            await serves(None)
+            (parts / "b.yaml").write_text(part(4))
+            await serves("m4")
+
+
+async def test_a_fault_of_an_included_file_is_told_with_its_own_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(echo) as provider:
+        path = await parts_of(tmp_path, provider.url)
+        async with following(path, watch=False) as served:
+            (tmp_path / "parts").mkdir()
+            (tmp_path / "parts" / "a.yaml").write_text(part(2) + "colour: red\n")
+            assert not (await served.reloader.reload("test")).succeeded
+    assert f"{tmp_path}/parts/a.yaml:2:1: colour: " in caplog.text
+    assert " 2 | colour: red\n" in caplog.text
+
+
+async def test_the_end_mark_of_an_included_file_is_enforced_once_it_has_had_it(tmp_path: Path) -> None:
+    async with serving(echo) as provider:
+        path = await parts_of(tmp_path, provider.url)
+        async with following(path, watch=False) as served:
+            (tmp_path / "parts").mkdir()
+            for text, good in ((part(2), True), (part(3) + "...\n", True), (part(4), False), (part(5) + "...\n", True)):
+                (tmp_path / "parts" / "a.yaml").write_text(text)
+                assert (await served.reloader.reload("test")).succeeded is good
+            (tmp_path / "parts" / "a.yaml").unlink()
+            assert (await served.reloader.reload("test")).succeeded
+
+
 # faults
 
 

@@ -32,4 +32,7 @@ class Faults:
     def refuse(self) -> None:
         """Raise `ConfigError` with all of them, if there are any."""
         if self._problems:
-            raise ConfigError(sorted(self._problems, key=lambda p: (p.line, p.column)))
+            raise ConfigError(sorted(self._problems, key=self._order))
+
+    def _order(self, problem: Problem) -> tuple[bool, str, int, int]:
+        return problem.file != self._loaded.file, problem.file, problem.line, problem.column

@@ -5,7 +5,7 @@ list, never by recursion, so that no file can exhaust memory, time or the stack:
 full) and size are bounded. Plain words mean what YAML 1.2 says; keys are always text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,10 +26,14 @@ _CONVERTERS = frozenset(_CORE + kind for kind in ("null", "bool", "int", "float"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`data` is the whole file as plain values. `faults` are those that do not keep the rest from being checked."""
+    """`data` is the whole file as plain values. `faults` are those that do not keep the rest from being checked.
+
+    Of several files in one, `origins` names those that its sections, and the entries of these, come from.
+    """
 
     root: Node
     faults: tuple[Fault, ...]
+    origins: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def data(self) -> Any:
@@ -38,6 +42,10 @@ class Document:
     def path(self, dotted: str) -> Path:
         """`providers[0].base_url` as the steps that lead there, as far as the document knows them."""
         return find(self.root, dotted)
+
+    def file(self, path: Path) -> str | None:
+        """The file that this stands in; None for the one that names the others."""
+        return self.origins.get(path[:2]) or self.origins.get(path[:1])
 
     def place(self, path: Path, *, key: bool = False) -> Mark:
         """Where the value (or its key) stands; for what is not there, where what should hold it stands."""

@@ -4,9 +4,11 @@ comes into a message."""
 import difflib
 import io
 import os
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,40 @@ class Environment:
         if len(text) > MAX_VALUE:
             raise Fault(f"the file {name} is too long for a value")
         return text.removesuffix("\n").removesuffix("\r")
+
+    def names(self, pattern: str) -> list[str]:
+        """The files in the directory of the configuration, or below it, whose names match, by their names from there.
+
+        What begins with a dot is meant only by a pattern that says so. Raises `Fault` for a pattern that leads out.
+        """
+        if ".." not in Path(pattern).parts:
+            pattern = posixpath.normpath(pattern)
+        self._check_inside(pattern)
+        key = f"{pattern} (names)"
+        if key not in self._kept and self._live:
+            self._kept[key] = "\0".join(self._matching(pattern)).encode()
+        return [name for name in (self._kept.get(key) or b"").decode().split("\0") if name]
+
+    def _matching(self, pattern: str) -> list[str]:
+        """The files there are; what a watcher must look at to see others come is noted."""
+        steps = pattern.split("/")
+        first = next((at for at, step in enumerate(steps) if set("*?[") & set(step)), len(steps))
+        for length in range(first, len(steps)):
+            begin = "/".join(steps[:length])
+            self.files |= {self.directory / place for place in (begin, *glob(begin, root_dir=self.directory))}
+        found = (name.replace(os.sep, "/") for name in glob(pattern, root_dir=self.directory))
+        return sorted(name for name in found if not (self.directory / name).is_dir())
+
+    def part(self, name: str) -> bytes:
+        """The bytes of a file that is a part of the configuration. Raises `Missing` and `Fault`."""
+        self._check_inside(name)
+        try:
+            data = self._read(name)
+        except Fault as fault:
+            raise Fault(f"the file {name}: {fault.message}", hint=fault.hint) from None
+        if data is None:
+            raise Missing(f"the file {name} is not there")
+        return data
 
     def path(self, name: str, check: Callable[[Path], None]) -> str:
         """The path of a file that is read when it is used, counted from here. Raises `Fault`, as `check` may."""

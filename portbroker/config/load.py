@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
-from portbroker.config import check, document, overrides, rendering, source
+from portbroker.config import check, document, include, overrides, rendering, source
 from portbroker.config.document import Document
 from portbroker.config.environment import Environment, Surroundings
 from portbroker.config.model import Config
@@ -26,9 +26,10 @@ SWITCHED_OFF = "is_active is false"
 class Loaded:
     """A configuration and what is known of where it came from.
 
-    `revision` names the bytes. `inactive` gives, by provider name, why a provider takes no calls; `ways`, how its
-    connections leave. `files` are all that were read, or looked for and not found: what a watcher watches. `text` and
-    `surroundings` are all that `load_text` needs to come to the same again, in another process.
+    `revision` names the bytes, also those of the files that it includes: `included` are their names, counted from its
+    directory. `inactive` gives, by provider name, why a provider takes no calls; `ways`, how its connections leave.
+    `files` are all that were read, or looked for and not found: what a watcher watches. `text` and `surroundings` are
+    all that `load_text` needs to come to the same again, in another process.
     """
 
     config: Config
@@ -41,14 +42,24 @@ class Loaded:
     text: bytes = field(default=b"", repr=False)
     surroundings: Surroundings = field(default_factory=lambda: Surroundings({}, {}), repr=False)
     ways: Mapping[str, Way] = field(default_factory=dict)
+    included: tuple[str, ...] = ()
+
+    def parts(self) -> dict[str, bytes]:
+        """The included files, by their names."""
+        return {name: self.surroundings.files.get(name) or b"" for name in self.included}
+
+    def part_file(self, name: str) -> str:
+        """An included file as problems name it."""
+        return str(FilePath(self.file).parent / name)
 
     def problem(self, path: str | Path, message: str, hint: str = "", *, key: bool = False) -> Problem:
         """A fault at a place of the file: `providers[0].base_url`, or the steps of it. With `key`, at the key."""
         if self.document is None:
             return Problem(self.file, 0, 0, message, path if isinstance(path, str) else dotted(path), hint)
         if isinstance(path, str):
-            mark = self.document.place(self.document.path(path), key=key)
-            return Problem(self.file, *mark, message, path, hint)
+            steps = self.document.path(path)
+            mark = self.document.place(steps, key=key)
+            return Problem(self.document.file(steps) or self.file, *mark, message, path, hint)
         return _problem(self.file, self.document, Finding(tuple(path), message, hint, key))
 
 
@@ -79,25 +90,27 @@ def load_text(
 
     With `kept` (the files of `surroundings`), these are what they were then, and nothing is read.
     """
-    parsed = _parse(text, file)
+    main = _parse(text, file)
     environment = Environment(directory, environ, kept)
+    whole = include.gather(main, file, environment)
+    parsed = whole.document
     rendered = rendering.render(parsed.data, environment)
     data, misset = overrides.apply(rendered.data, environment)
     config, findings = check.build(data, thorough=thorough)
     ways, unfit, misled = find_ways(config, environment) if config else ({}, [], [])
-    problems = [_of_fault(file, fault) for fault in parsed.faults]
+    problems = [_of_fault(file, fault) for fault in parsed.faults] + whole.problems
     problems += _elsewhere(problems, (_problem(file, parsed, finding) for finding in rendered.findings))
     problems += _elsewhere(problems, (_problem(file, parsed, finding) for finding in findings + unfit))
     problems += environment.problems + misset + misled
     if config is None or problems:
-        problems.sort(key=lambda problem: (problem.file != file, problem.line, problem.column))
+        problems.sort(key=lambda problem: (problem.file != file, problem.file, problem.line, problem.column))
         raise ConfigError(problems, frozenset(environment.files))
     warnings = tuple(_problem(file, parsed, finding) for finding in rendered.warnings)
-    revision = hashlib.sha256(text).hexdigest()[:12]
+    revision = _revision(text, whole.digests)
     inactive = _inactive(config, rendered.inactive)
     return Loaded(
         config, file, revision, inactive, warnings, frozenset(environment.files), parsed, text,
-        environment.surroundings, ways,
+        environment.surroundings, ways, tuple(whole.names),
     )  # fmt: skip
 
 
@@ -108,10 +121,18 @@ def _parse(text: bytes, file: str) -> Document:
         raise ConfigError([_of_fault(file, fault)]) from None
 
 
+def _revision(text: bytes, included: Iterable[tuple[str, bytes]]) -> str:
+    """The short hash of the file and of what it includes; of a file alone, that of its bytes."""
+    digest = hashlib.sha256(text)
+    for name, data in included:
+        digest.update(b"\0" + name.encode("utf-8", "surrogateescape") + b"\0" + hashlib.sha256(data).digest())
+    return digest.hexdigest()[:12]
+
+
 def _elsewhere(known: list[Problem], more: Iterable[Problem]) -> list[Problem]:
     """Those that stand at no known place: what could not be read need not also be of the wrong kind."""
-    places = {(problem.line, problem.column) for problem in known}
-    return [problem for problem in more if (problem.line, problem.column) not in places]
+    places = {(problem.file, problem.line, problem.column) for problem in known}
+    return [problem for problem in more if (problem.file, problem.line, problem.column) not in places]
 
 
 def _inactive(config: Config, by_index: Mapping[int, str]) -> dict[str, str]:
@@ -128,4 +149,5 @@ def _of_fault(file: str, fault: Fault) -> Problem:
 
 def _problem(file: str, parsed: Document, finding: Finding) -> Problem:
     line, column = parsed.place(finding.path, key=finding.at_key)
-    return Problem(file, line, column, finding.message, dotted(finding.path), finding.hint)
+    where = parsed.file(finding.path) or file
+    return Problem(where, line, column, finding.message, dotted(finding.path), finding.hint)

@@ -449,6 +449,8 @@ class Config(Section):
 
     model_config = ConfigDict(title="PortBroker configuration")
 
+    include: tuple[Name, ...] = Field((), examples=[["providers/*.yaml"]])
+    """Files, or globs over files, in this directory or below it, whose content counts as if it stood here."""
     server: ServerConfig = ServerConfig()
     """Where PortBroker listens."""
     providers: tuple[ProviderConfig, ...] = ()

@@ -84,6 +84,17 @@ async def test_a_save_is_noticed_by_itself_and_a_broken_one_harms_nobody(tmp_pat
         assert one == other
 
 
+async def test_an_included_file_is_served_by_every_worker(tmp_path: Path) -> None:
+    async with following(tmp_path) as (server, path, provider):
+        (tmp_path / "more.yaml").write_text("retry: {attempts: 2}\n")
+        path.write_text(marked(provider.url, 2) + "include: [more.yaml]\n")
+        await server.said("retry changed")
+        (tmp_path / "more.yaml").write_text("retry: {attempts: 3}\ncatalog: {m: {context_window: 9}}\n")
+        await server.said("retry changed", 2)
+        one, other = [await health(server, worker) for worker in server.workers()]
+        assert one["revision"] == other["revision"] != revision_of(path.read_text())
+
+
 async def test_a_worker_that_dies_before_the_commit_is_replaced_by_one_that_serves_it(tmp_path: Path) -> None:
     async with following(tmp_path) as (server, path, provider):
         victim, other = server.workers()
