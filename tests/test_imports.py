@@ -9,14 +9,15 @@ PACKAGE = Path(__file__).parent.parent / "portbroker"
 
 # The floors of the house, lowest first. A module belongs to the longest entry that begins its name.
 FLOORS = (
-    ("portbroker.errors", "portbroker"),
+    ("portbroker.errors", "portbroker.aliases", "portbroker"),
     ("portbroker.conversation", "portbroker.origin", "portbroker.sse", "portbroker.tokens", "portbroker.config",
-     "portbroker.headers", "portbroker.pace", "portbroker.policy", "portbroker.rate_limits",
+     "portbroker.headers", "portbroker.logs", "portbroker.pace", "portbroker.policy", "portbroker.rate_limits",
      "portbroker.redaction", "portbroker.state_dir", "portbroker.tls", "portbroker.unpacking",
      "portbroker.watch", "portbroker.web", "portbroker.window"),
     ("portbroker.dialects", "portbroker.fieldmap", "portbroker.store"),
-    ("portbroker.call", "portbroker.compile", "portbroker.cost", "portbroker.facts", "portbroker.patterns", "portbroker.resolution",
-     "portbroker.snapshot", "portbroker.standing", "portbroker.status", "portbroker.strategies", "portbroker.turns"),
+    ("portbroker.call", "portbroker.compile", "portbroker.cost", "portbroker.facts", "portbroker.patterns",
+     "portbroker.resolution", "portbroker.snapshot", "portbroker.standing",
+     "portbroker.status", "portbroker.strategies", "portbroker.turns"),
     ("portbroker.diff", "portbroker.diff_models", "portbroker.named"),
     ("portbroker.admission", "portbroker.auth", "portbroker.caller", "portbroker.counters", "portbroker.failure",
      "portbroker.health", "portbroker.intake", "portbroker.keyring", "portbroker.keys", "portbroker.limits",
