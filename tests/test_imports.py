@@ -12,7 +12,7 @@ FLOORS = (
     ("portbroker.errors", "portbroker.aliases", "portbroker"),
     ("portbroker.conversation", "portbroker.origin", "portbroker.sse", "portbroker.tokens", "portbroker.config",
      "portbroker.headers", "portbroker.logs", "portbroker.pace", "portbroker.policy", "portbroker.rate_limits",
-     "portbroker.redaction", "portbroker.state_dir", "portbroker.tls", "portbroker.unpacking",
+     "portbroker.redaction", "portbroker.server_file", "portbroker.state_dir", "portbroker.tls", "portbroker.unpacking",
      "portbroker.watch", "portbroker.web", "portbroker.window"),
     ("portbroker.dialects", "portbroker.fieldmap", "portbroker.store"),
     ("portbroker.call", "portbroker.compile", "portbroker.cost", "portbroker.facts", "portbroker.patterns",
