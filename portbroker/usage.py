@@ -14,6 +14,7 @@ from portbroker.errors import GatewayError
 log = logging.getLogger("portbroker.calls")
 
 _LONGEST_LINE = 2000
+_LONGEST_REASON = 200
 
 
 @dataclass(slots=True)
@@ -38,6 +39,12 @@ class AttemptRecord:
         if self.outcome == "ok":
             return where
         return f"{where} ({self.outcome}{f' {self.status}' if self.status else ''} after {self.seconds:.3f}s)"
+
+    def fields(self) -> dict[str, object]:
+        """What is known of it, by name; what an attempt does not have is left out."""
+        said = {"provider": self.provider, "model": self.model, "outcome": self.outcome, "why": self.why}
+        more = {"key": self.key, "status": self.status, "message": _short(self.message)}
+        return said | {"seconds": round(self.seconds, 6)} | {name: value for name, value in more.items() if value}
 
 
 @dataclass(slots=True)
@@ -79,8 +86,36 @@ class Exchange:
         if self.adaptations:
             parts.append("adaptations=" + ",".join(self.adaptations[:8]))
         if self.error:
-            parts.append(f"error={str(self.error)[:200]!r}")
+            parts.append(f"error={_short(str(self.error))!r}")
         return f"{_one_line(' '.join(parts))} {self.request_id}"
+
+    def fields(self) -> dict[str, object]:
+        """The same for machines: what a call does not have is left out. Times are seconds."""
+        said: dict[str, object] = {
+            "request_id": self.request_id,
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+            "seconds": round(time.monotonic() - self.began, 6),
+            "revision": self.revision,
+        }
+        first = None if self.first_content is None else round(self.first_content - self.began, 6)
+        more = {
+            "model": self.model,
+            "stream": self.stream,
+            "first_content_seconds": first,
+            "waited_seconds": round(self.waited, 6),
+            "attempts": [attempt.fields() for attempt in self.attempts],
+            "usage": self.usage,
+            "partial": self.partial,
+            "adaptations": self.adaptations,
+            "error": self.error and _short(str(self.error)),
+        }
+        return said | {name: value for name, value in more.items() if value}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
 
 
 def _one_line(text: str) -> str:

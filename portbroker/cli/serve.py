@@ -3,13 +3,13 @@
 import argparse
 import logging
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from portbroker.cli.files import add_file, config_path
 from portbroker.cli.loading import compiled, place_of
 from portbroker.cli.terminal import CommandError, Terminal
+from portbroker.logs import log_to_standard_error
 
 if TYPE_CHECKING:
     from portbroker.config.load import Loaded
@@ -40,6 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", choices=_CALLS_LOGGED, default="sample",
                         help="which calls have a line in the log: those that failed, and of the others all, at most "
                         "100 a second (sample, the default) or none")  # fmt: skip
+    parser.add_argument("--log-format", choices=("text", "json"), default="text",
+                        help="lines for people (the default), or one JSON object a line with a call's attempts and "
+                        "why each ended")  # fmt: skip
 
 
 def _workers(text: str) -> int | Literal["auto"]:
@@ -58,11 +61,13 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     loaded, snapshot = compiled(path)
     from portbroker.listening import StartError
 
-    logging.getLogger("portbroker.calls").setLevel(_CALLS_LOGGED[args.log])
     server = loaded.config.server
     host = args.host or server.host
     port = server.port if args.port is None else args.port
     workers = _count(args.workers or server.workers)
+    logging.getLogger("portbroker.calls").setLevel(_CALLS_LOGGED[args.log])
+    log_to_standard_error(args.log_format, processes=workers > 1)
+    _introduce(snapshot)
     try:
         if workers > 1:
             return _supervise(loaded, snapshot, path.parent, host=host, port=port, workers=workers)
@@ -83,8 +88,6 @@ def _count(workers: int | Literal["auto"]) -> int:
 def _serve(path: Path, loaded: "Loaded", snapshot: "Snapshot", *, host: str, port: int) -> None:
     from portbroker.app import run, serve
 
-    _log_to_standard_error("%(asctime)s %(levelname)-7s %(message)s")
-    _introduce(snapshot)
     run(serve(path, loaded, snapshot, host=host, port=port))
 
 
@@ -93,14 +96,7 @@ def _supervise(loaded: "Loaded", snapshot: "Snapshot", directory: Path, *, host:
     from portbroker.listening import bind
     from portbroker.workers import Prepare, Supervisor, watch, work
 
-    _log_to_standard_error("%(asctime)s %(process)d %(levelname)-7s %(message)s")
-    _introduce(snapshot)
     return Supervisor(Prepare.of(loaded, 1, directory), bind(host, port), work, watch, count=workers).run()
-
-
-def _log_to_standard_error(form: str) -> None:
-    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # what a change means is said by us
 
 
 def _introduce(snapshot: "Snapshot") -> None:
