@@ -1,0 +1,56 @@
+"""Budgets on SQLite. The one rule: what is reserved never brings spent and reserved together above the budget."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+_RESERVE = """
+UPDATE budgets SET reserved_nano = reserved_nano + :amount_nano
+WHERE key_id = :key_id AND period = :period AND spent_nano + reserved_nano + :amount_nano <= :budget_nano
+"""
+_HOLD = "INSERT INTO reservations VALUES (:id, :key_id, :period, :amount_nano, :expires_at) ON CONFLICT DO NOTHING"
+_GIVE_BACK = (
+    "UPDATE budgets SET reserved_nano = reserved_nano - :amount_nano WHERE key_id = :key_id AND period = :period"
+)
+_SPEND = """
+INSERT INTO budgets (key_id, period, spent_nano, reserved_nano) VALUES (:key_id, :period, :cost_nano, 0)
+ON CONFLICT DO UPDATE SET spent_nano = spent_nano + excluded.spent_nano
+"""
+
+
+def reserve(db: sqlite3.Connection, *, reservation: Mapping[str, Any]) -> dict[str, Any]:
+    granted = True
+    if db.execute(_HOLD, reservation).rowcount:  # otherwise it is asked again: it was granted
+        db.execute(_SPEND, {**reservation, "cost_nano": 0})
+        granted = db.execute(_RESERVE, reservation).rowcount > 0
+    if not granted:
+        db.execute("DELETE FROM reservations WHERE id = :id", reservation)
+    now = spending(db, key_id=reservation["key_id"], period=reservation["period"])
+    left = reservation["budget_nano"] - now["spent_nano"] - now["reserved_nano"]
+    return {"granted": granted, "remaining_nano": max(0, left)}
+
+
+def release(db: sqlite3.Connection, *, id: str) -> None:
+    for row in db.execute("DELETE FROM reservations WHERE id = ? RETURNING *", (id,)).fetchall():
+        db.execute(_GIVE_BACK, dict(row))
+
+
+def sweep(db: sqlite3.Connection, *, now: int) -> int:
+    expired = db.execute("DELETE FROM reservations WHERE expires_at <= ? RETURNING *", (now,)).fetchall()
+    db.executemany(_GIVE_BACK, map(dict, expired))
+    db.execute("DELETE FROM windows WHERE expires_at <= ?", (now,))
+    return len(expired)
+
+
+def settle(db: sqlite3.Connection, event: Mapping[str, Any]) -> None:
+    """Put what the call has cost in the place of what was held back for it."""
+    release(db, id=event["id"])
+    if event["period"]:
+        db.execute(_SPEND, event)
+
+
+def spending(db: sqlite3.Connection, *, key_id: str, period: str) -> dict[str, int]:
+    found = db.execute(
+        "SELECT spent_nano, reserved_nano FROM budgets WHERE key_id = ? AND period = ?", (key_id, period)
+    ).fetchone()
+    return dict(found) if found else {"spent_nano": 0, "reserved_nano": 0}
