@@ -122,7 +122,8 @@ async def test_however_calls_come_and_go_the_books_agree(opening: Opening) -> No
                 await store.sweep(NOON + 1)
             case _:
                 made = event(id=held.id, period="2026-11", cost_nano=chance.randrange(held.amount_nano + 1))
-                spent += made.cost_nano if await store.record([made]) else 0
+                new = await store.record([made])  # in a line of its own: `spent` is read before what is awaited
+                spent += made.cost_nano * new
                 await store.record([made])
 
     async with opening() as one, opening() as another:
