@@ -121,7 +121,7 @@ async def _run(asked: argparse.Namespace) -> Figures:
 async def _sockets_at_rest(side: Side, before: int) -> int:
     """How many sockets are open once the gateway has seen that nobody is there any more."""
     until = time.monotonic() + REST
-    while _sockets(side) > before and time.monotonic() < until:  # noqa: ASYNC110 - another process: nobody tells
+    while _sockets(side) > before and time.monotonic() < until:
         await asyncio.sleep(0.1)
     return _sockets(side)
 
