@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from portbroker.admin.endpoints import Refusal, Who
+from portbroker.admin.failures import Failures
+from portbroker.errors import CallError
 from portbroker.headers import client_credential
+from portbroker.keyring import Keyring
+from portbroker.keys import OURS
 
 LOCAL = Who("local", "local")
 """Commands of the OS user that runs the server."""
@@ -18,27 +22,42 @@ _HOW = "show an admin key, or a token from POST /admin/login, as `Authorization:
 
 
 class Proof(Protocol):
-    """A kind of credential."""
+    """A kind of credential. `asks`: whether the database is asked for any that is shown, a guess included."""
+
+    asks: bool
 
     async def who(self, shown: str) -> Who | None:
         """Whose it is; None for one of another kind. Raises `Refusal` for one of this kind that proves nothing."""
 
 
 class SignIn:
-    """Tells who asks by what they show."""
+    """Tells who asks by what they show; whoever fails often from one address waits."""
 
-    def __init__(self, *proofs: Proof) -> None:
+    def __init__(self, *proofs: Proof, failures: Failures | None = None) -> None:
         self._proofs = proofs
+        self._failures = failures or Failures()
 
     async def identify(self, headers: Mapping[str, str], remote: str) -> Who:
-        """Who asks. Raises `Refusal`: 401 for nobody known, 403 for somebody who is no admin."""
+        """Who asks. Raises `Refusal`: 401 for nobody known, 403 for who is no admin, 429 after many failures."""
         shown = client_credential(headers)
         if shown is None:
             raise refused(f"this needs a sign-in: {_HOW}")
-        for proof in self._proofs:
-            if who := await proof.who(shown):
-                return who
-        raise refused(f"this credential is not known here; {_HOW}")
+        return await self.known(shown, remote)
+
+    async def known(self, shown: str, remote: str) -> Who:
+        """Whose this credential is, shown from this address."""
+        try:
+            for proof in self._proofs:
+                if proof.asks:
+                    self._failures.check(remote)
+                if who := await proof.who(shown):
+                    return who
+            raise refused(f"this credential is not known here; {_HOW}")
+        except Refusal as refusal:
+            if refusal.status == 401:
+                self._failures.check(remote)
+                self._failures.add(remote)
+            raise
 
 
 def refused(message: str) -> Refusal:
@@ -49,6 +68,8 @@ def refused(message: str) -> Refusal:
 class LocalToken:
     """The token that this server has written for its own OS user."""
 
+    asks = False
+
     def __init__(self, token: str) -> None:
         self._token = token.encode()
 
@@ -56,3 +77,24 @@ class LocalToken:
         """`LOCAL` for the very token."""
         same = hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), self._token)
         return LOCAL if same and self._token else None
+
+
+class AdminKeys:
+    """API keys that are an admin's."""
+
+    asks = True
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    async def who(self, shown: str) -> Who | None:
+        """Who holds the key. Raises `Refusal`: 403 for a key that is good for calls only."""
+        if not shown.startswith(OURS):
+            return None
+        try:
+            caller = await self._keyring.caller(shown)
+        except CallError as error:
+            raise refused(error.message) from error
+        if not caller.admin:
+            raise Refusal(403, "permission", "this API key is for calls; an admin key is needed here")
+        return Who("key", caller.name, caller.id)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ from yarl import URL
 from portbroker.app import running
 from portbroker.compile import compile_snapshot
 from portbroker.config.load import load_text
+from portbroker.keyring import Keyring
+from portbroker.keys import Pepper
+from portbroker.store import Store
+from portbroker.store.called import CalledStore
+from portbroker.store.sqlite import SqliteDatabase
 
 Json = dict[str, Any]
 TOKEN = "local-token-of-a-test-that-nobody-can-guess"
@@ -60,13 +66,44 @@ class Admin:
         """The same client without a credential."""
         return Admin(self.session, self.url, "")
 
+    def as_(self, token: str) -> "Admin":
+        """The same client with another credential."""
+        return Admin(self.session, self.url, token)
+
+
+SECRET = b"the secret of an installation, 32+ bytes"
+
+
+@dataclass
+class Kept:
+    """The database of one test, and what it takes to know a key."""
+
+    store: Store
+    keyring: Keyring
+
 
 @contextlib.asynccontextmanager
-async def admin_of(text: str = EMPTY, *, token: str = TOKEN) -> AsyncIterator[Admin]:
-    """The admin API of a gateway that serves this file and follows none."""
+async def kept_in(directory: Path) -> AsyncIterator[Kept]:
+    """A new database there, open."""
+    store = CalledStore(SqliteDatabase(directory / "portbroker.db"))
+    await store.open()
+    keyring = Keyring(store, Pepper(SECRET))
+    keyring.start()
+    try:
+        yield Kept(store, keyring)
+    finally:
+        await keyring.stop()
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def admin_of(text: str = EMPTY, *, token: str = TOKEN, kept: Kept | None = None) -> AsyncIterator[Admin]:
+    """The admin API of a gateway that serves this file and follows none; with `kept` there are keys."""
     snapshot = compile_snapshot(load_text(text.encode(), file="test.yaml", directory=Path("/nonexistent"), environ={}))
     async with (
         running(snapshot, host="127.0.0.1", port=0, max_body=4 * 1024 * 1024, token=token) as listening,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
     ):
+        if kept:
+            listening.parts.store, listening.parts.keyring, listening.parts.secret = kept.store, kept.keyring, SECRET
         yield Admin(session, listening.url, token)
