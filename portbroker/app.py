@@ -9,9 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from portbroker import web
 from portbroker.admin import serves
 from portbroker.admin.parts import Admin, Parts
 from portbroker.clients import Clients
@@ -22,9 +20,11 @@ from portbroker.listening import BACKLOG, bind, url_of, waiting
 from portbroker.origin import Origin
 from portbroker.probes import Probes
 from portbroker.reload import Found, Reloader, reloading
+from portbroker.request import Request
 from portbroker.snapshot import Snapshot
 from portbroker.status import Status
 from portbroker.upstream import HttpUpstream
+from portbroker.wire import Reply
 
 log = logging.getLogger("portbroker")
 
@@ -103,10 +103,8 @@ async def serving(
 
 
 def _clients(gateway: Gateway, admin: Admin, max_body: int) -> Clients:
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        answering = admin if serves(request.raw_path) else gateway
-        # aiohttp asks of a response only what Reply offers: prepare, write_eof, keep_alive.
-        return cast(web.StreamResponse, await answering.handle(request))
+    def handle(request: Request) -> Coroutine[None, None, Reply]:
+        return (admin if serves(request.raw_path) else gateway).handle(request)
 
     return Clients(handle, max_body=max_body)
 

@@ -1,12 +1,5 @@
-"""What PortBroker uses of aiohttp's server: the low level, and nothing of its application framework.
+"""A request by the name that it had under aiohttp. The one rule: whoever is touched imports `request` instead."""
 
-`aiohttp.web` has the same names, and a router, static files and templates of errors beside them, which cost a megabyte
-and thirty milliseconds of every start. The one rule: all that serves imports aiohttp's server from here.
-"""
+from portbroker.request import Request as BaseRequest
 
-from aiohttp.web_protocol import RequestHandler, RequestPayloadError
-from aiohttp.web_request import BaseRequest
-from aiohttp.web_response import StreamResponse
-from aiohttp.web_server import Server
-
-__all__ = ["BaseRequest", "RequestHandler", "RequestPayloadError", "Server", "StreamResponse"]
+__all__ = ["BaseRequest"]

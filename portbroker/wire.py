@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
-from aiohttp.http import HttpVersion11
-
-from portbroker import web
+from portbroker.request import Request
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {529: "Overloaded"}
 _LONGEST = 512
@@ -37,19 +35,19 @@ def visible(text: str) -> str:
 
 
 class Reply:
-    """The answer to one request, written by us. It offers the three things aiohttp asks of a response.
+    """The answer to one request.
 
     Use `whole` once, or `begin`, any number of `write` and `finish`.
     """
 
-    __slots__ = ("_chunked", "_protocol", "_request", "_transport", "begun", "finished", "keep_alive", "status")
+    __slots__ = ("_chunked", "_client", "_request", "_transport", "begun", "finished", "keep_alive", "status")
 
-    def __init__(self, request: web.BaseRequest) -> None:
+    def __init__(self, request: Request) -> None:
         self._request = request
-        self._protocol = request.protocol
-        self._transport = request.transport
-        self._chunked = request.version >= HttpVersion11
-        self.keep_alive: bool = request.keep_alive
+        self._client = request.client
+        self._transport = request.client.transport
+        self._chunked = request.chunks
+        self.keep_alive = request.keep_alive
         self.status = 0
         self.begun = False
         self.finished = False
@@ -61,17 +59,17 @@ class Reply:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if framing:
             lines.append(framing)
-        if not self._request.content.is_eof():
+        if not self._request.complete:
             self.keep_alive = False  # answered before its body came: what is left of that would be the next request
         if not self.keep_alive:
             lines.append("connection: close")
-        elif self._request.version < HttpVersion11:
+        elif not self._chunked:
             lines.append("connection: keep-alive")
         lines.append("\r\n")
         return "\r\n".join(lines).encode("latin-1", "replace")
 
     def _send(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if not self._transport.is_closing():
             self._transport.write(data)
 
     def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -94,7 +92,7 @@ class Reply:
         """More of the stream, in one segment."""
         # As `_send(_framed(data))` would: this runs for every event of every stream.
         transport = self._transport
-        if transport is not None and not transport.is_closing():
+        if not transport.is_closing():
             transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked and data else data)
 
     def finish(self, last: bytes = b"") -> None:
@@ -103,29 +101,26 @@ class Reply:
             self.finished = True
             self._send(self._framed(last) + (_LAST_CHUNK if self._chunked else b""))
 
+    def break_off(self) -> None:
+        """The end of an answer that must not look whole: the connection with it."""
+        if not self.finished:
+            self.finished = True
+            self.keep_alive = False
+            self._transport.abort()
+
     @property
     def full(self) -> bool:
         """Whether the client reads more slowly than we write."""
-        return self._protocol.writing_paused
+        return self._client.writing_paused
 
     async def drained(self) -> None:
         """Returns when the client has caught up. Raises ConnectionError when it has gone, or takes nothing any more."""
-        protocol = self._request.protocol
-        if protocol.writing_paused and protocol.transport is not None:
-            watch = _Watch(protocol.transport)
-            try:
-                await self._request.writer.drain()
-            finally:
+        watch = _Watch(self._transport) if self.full else None
+        try:
+            await self._client.drained()
+        finally:
+            if watch is not None:
                 watch.end()
-        if protocol.transport is None:
-            raise ConnectionResetError
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Part of what aiohttp asks: our head is written already."""
-
-    async def write_eof(self) -> None:
-        """Part of what aiohttp asks: our end is written already; wait until the client has taken it."""
-        await self.drained()
 
 
 class _Watch:

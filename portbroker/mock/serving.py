@@ -7,11 +7,10 @@ import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
 
 import orjson
 
-from portbroker import web
 from portbroker.clients import Clients
 from portbroker.conversation import Json
 from portbroker.dialects import Dialect, ErrorAnswer
@@ -22,6 +21,7 @@ from portbroker.listening import bind, close, url_of
 from portbroker.mock import answers
 from portbroker.mock.answers import Asked
 from portbroker.mock.behaviours import Behaviour, BehaviourError, behaviour_of, behaviour_of_model
+from portbroker.request import Request
 from portbroker.wire import Reply, visible
 
 CONTROL: Final = "/__mock"
@@ -61,7 +61,7 @@ class Mock:
             "by_model": dict(self.models),
         }
 
-    async def handle(self, request: web.BaseRequest) -> Reply:
+    async def handle(self, request: Request) -> Reply:
         """Answer one request, or fail it as told."""
         reply = Reply(request)
         path = request.raw_path.partition("?")[0]
@@ -77,13 +77,13 @@ class Mock:
             _refuse(reply, dialect.encode_error(error, f"req_{self.name}_{self.calls}"))
         return reply
 
-    async def _control(self, request: web.BaseRequest, reply: Reply) -> None:
+    async def _control(self, request: Request, reply: Reply) -> None:
         """GET tells; POST `{"behaviour": "hang"}` sets it for all calls, and null no longer."""
         if request.method == "POST":
             self.behaviour = _told(await read_body(request))
         reply.whole(200, _JSON, orjson.dumps(self.standing()))
 
-    async def _counted(self, request: web.BaseRequest, reply: Reply, dialect: Dialect) -> None:
+    async def _counted(self, request: Request, reply: Reply, dialect: Dialect) -> None:
         self.calls += 1
         self.open += 1
         try:
@@ -91,7 +91,7 @@ class Mock:
         finally:
             self.open -= 1
 
-    async def _call(self, request: web.BaseRequest, reply: Reply, dialect: Dialect) -> None:
+    async def _call(self, request: Request, reply: Reply, dialect: Dialect) -> None:
         asked = answers.read(dialect, await read_body(request), self.calls, self.name)
         model = asked.conversation.model
         behaviour = self._behaviour(request.headers.get(HEADER), model)
@@ -111,7 +111,7 @@ class Mock:
                 return behaviour_of(header)
         return self.behaviour or behaviour_of_model(model) or Behaviour()
 
-    async def _stream(self, request: web.BaseRequest, reply: Reply, pieces: Iterator[bytes], *, cut: bool) -> None:
+    async def _stream(self, request: Request, reply: Reply, pieces: Iterator[bytes], *, cut: bool) -> None:
         reply.begin(200, _STREAM, b"")
         for piece in pieces:
             reply.write(piece)
@@ -147,51 +147,52 @@ def _refuse(reply: Reply, error: ErrorAnswer) -> None:
     reply.whole(error.status, {**error.headers, **_JSON}, orjson.dumps(error.body))
 
 
-def _reset(request: web.BaseRequest) -> None:
+def _reset(request: Request) -> None:
     """End the connection as a machine does that has gone: without a word."""
-    if (transport := request.transport) is not None:
+    transport = request.client.transport
+    if not transport.is_closing():
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
 
 
-async def _plain(_: web.BaseRequest, reply: Reply, asked: Asked, behaviour: Behaviour) -> None:
+async def _plain(_: Request, reply: Reply, asked: Asked, behaviour: Behaviour) -> None:
     headers = {**_JSON, "x-request-id": visible(asked.request_id)}
     reply.whole(200, headers, answers.whole(asked, tool=behaviour.act == "tool"))
 
 
-async def _fail(_: web.BaseRequest, reply: Reply, asked: Asked, behaviour: Behaviour) -> None:
+async def _fail(_: Request, reply: Reply, asked: Asked, behaviour: Behaviour) -> None:
     _refuse(reply, answers.failure(asked, behaviour.number))
 
 
-async def _overflow(_: web.BaseRequest, reply: Reply, asked: Asked, __: Behaviour) -> None:
+async def _overflow(_: Request, reply: Reply, asked: Asked, __: Behaviour) -> None:
     _refuse(reply, answers.overflow(asked))
 
 
-async def _error(_: web.BaseRequest, reply: Reply, asked: Asked, __: Behaviour) -> None:
+async def _error(_: Request, reply: Reply, asked: Asked, __: Behaviour) -> None:
     reply.whole(200, _JSON, orjson.dumps(answers.failure(asked, 529).body))
 
 
-async def _no_answer(request: web.BaseRequest, _: Reply, __: Asked, ___: Behaviour) -> None:
+async def _no_answer(request: Request, _: Reply, __: Asked, ___: Behaviour) -> None:
     _reset(request)
 
 
-async def _hang(_: web.BaseRequest, __: Reply, ___: Asked, ____: Behaviour) -> None:
+async def _hang(_: Request, __: Reply, ___: Asked, ____: Behaviour) -> None:
     await asyncio.get_running_loop().create_future()  # cancelled when the client leaves
 
 
-async def _cut(request: web.BaseRequest, reply: Reply, asked: Asked, _: Behaviour) -> None:
+async def _cut(request: Request, reply: Reply, asked: Asked, _: Behaviour) -> None:
     body = answers.whole(asked, tool=False)
     reply.begin(200, _JSON, body[: len(body) // 2])
     await asyncio.sleep(0)
     _reset(request)
 
 
-async def _empty(_: web.BaseRequest, reply: Reply, __: Asked, ___: Behaviour) -> None:
+async def _empty(_: Request, reply: Reply, __: Asked, ___: Behaviour) -> None:
     reply.whole(200, _JSON, b"")
 
 
-async def _html(_: web.BaseRequest, reply: Reply, __: Asked, ___: Behaviour) -> None:
+async def _html(_: Request, reply: Reply, __: Asked, ___: Behaviour) -> None:
     reply.whole(200, {"content-type": "text/html"}, _PAGE)
 
 
@@ -216,12 +217,8 @@ async def serving(mock: Mock, port: int = 0) -> AsyncIterator[Mock]:
     Raises `StartError` when it cannot listen there.
     """
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        # aiohttp asks of a response only what Reply offers: prepare, write_eof, keep_alive.
-        return cast(web.StreamResponse, await mock.handle(request))
-
     sockets = bind("127.0.0.1", port)
-    clients = Clients(handle, max_body=LARGEST)
+    clients = Clients(mock.handle, max_body=LARGEST)
     loop = asyncio.get_running_loop()
     listeners = [await loop.create_server(clients.connect, sock=sock) for sock in sockets]
     mock.url = url_of(sockets)
