@@ -56,6 +56,11 @@ class Problem:
         what = f"{self.path}: {self.message}" if self.path else self.message
         return f"{where}: {what}" + (f" ({self.hint})" if self.hint else "")
 
+    def plain(self) -> dict[str, str | int]:
+        """The same for a machine."""
+        names = ("file", "line", "column", "path", "message", "hint")
+        return {name: getattr(self, name) for name in names}
+
 
 class ConfigError(PortBrokerError):
     """A configuration that must not be served, with every problem that could be found at once.

@@ -1,7 +1,8 @@
 """`portbroker check`: everything that serving a file needs, without serving it."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from portbroker.cli.files import add_file, config_path
@@ -19,17 +20,21 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Do all that a reload does with a file, but serve it: read, render, validate, compile.
 
-Exit status 0: it can be served. 1: it cannot, and every problem is listed with its place."""
+Exit status 0: it can be served. 1: it cannot, and every problem is listed with its place. A warning is said of what can
+be served and is hardly meant so; with --strict, the status is 1 for it too."""
 EXAMPLES = """\
   portbroker check
   portbroker check gateway.yaml --format github     annotations on a pull request
+  portbroker check --format sarif > found.sarif      for code scanning
   portbroker check --format json | jq .providers"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_file(parser)
-    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="how to print the outcome")
+    parser.add_argument("--format", choices=("text", "json", "github", "sarif"), default="text",
+                        help="how to print the outcome")  # fmt: skip
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 for a warning, too")
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
@@ -39,22 +44,23 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     except ConfigError as error:
         if args.format == "text":
             raise
-        _print_problems(error.problems, terminal, args.format)
+        _print_findings([("error", problem) for problem in error.problems], terminal, args.format)
         return 1
+    from portbroker.lint import lint
+
+    doubts = sorted([*loaded.warnings, *lint(loaded, snapshot)], key=lambda p: (p.file != loaded.file, p.file, p.line))
     if args.format == "json":
-        terminal.json(summary(loaded, snapshot))
-    elif args.format == "github":
-        _annotate("warning", loaded.warnings, terminal)
-        for provider in _inactive(snapshot):
-            what = f"{provider.name} is inactive: {provider.reason}"
-            terminal.say(f"::notice file={_property(str(path))}::{_data(what)}")
-    else:
+        terminal.json(summary(loaded, snapshot, doubts))
+    elif args.format == "text":
         _print_summary(str(path), loaded, snapshot, terminal)
-        show_problems(loaded.warnings, terminal, "warning")
-    return 0
+        show_problems(doubts, terminal, "warning")
+    else:
+        notices = [("notice", problem) for problem in _inactive(loaded, snapshot)]
+        _print_findings([*(("warning", problem) for problem in doubts), *notices], terminal, args.format)
+    return int(args.strict and bool(doubts))
 
 
-def summary(loaded: "Loaded", snapshot: "Snapshot") -> Json:
+def summary(loaded: "Loaded", snapshot: "Snapshot", doubts: Sequence[Problem] = ()) -> Json:
     """What a good file means, for a machine."""
     return {
         "ok": True,
@@ -76,7 +82,8 @@ def summary(loaded: "Loaded", snapshot: "Snapshot") -> Json:
         "routes": [{"path": r.path, "dialect": r.dialect.name, "on_loss": r.on_loss} for r in snapshot.routes.values()],
         "models": [_rule(rule) for rule in snapshot.models.rules],
         "tests": len(loaded.config.tests),
-        "warnings": [_plain(problem) for problem in loaded.warnings],
+        "files": [loaded.file, *map(loaded.part_file, loaded.included)],
+        "warnings": [problem.plain() for problem in doubts],
     }
 
 
@@ -130,35 +137,20 @@ def _goes_to(rule: "ModelRule") -> str:
     return where + strategy + (f" when {rule.when.text}" if rule.when else "")
 
 
-def _inactive(snapshot: "Snapshot") -> "list[Provider]":
-    return [provider for provider in snapshot.providers.values() if not provider.active]
+def _inactive(loaded: "Loaded", snapshot: "Snapshot") -> "Iterator[Problem]":
+    """The providers that take no calls, each where it stands."""
+    for index, provider in enumerate(loaded.config.providers):
+        if not (known := snapshot.providers[provider.name]).active:
+            yield replace(loaded.problem(("providers", index), f"{known.name} is inactive: {known.reason}"), path="")
 
 
-def _print_problems(problems: list[Problem], terminal: Terminal, form: str) -> None:
+def _print_findings(found: "list[tuple[str, Problem]]", terminal: Terminal, form: str) -> None:
+    from portbroker.cli.annotations import sarif, workflow_command
+
     if form == "json":
-        terminal.json({"ok": False, "problems": [_plain(problem) for problem in problems]})
-        return
-    _annotate("error", problems, terminal)
-
-
-def _annotate(level: str, problems: Sequence[Problem], terminal: Terminal) -> None:
-    """Workflow commands, which GitHub shows at the lines of a pull request."""
-    for problem in problems:
-        place = f"file={_property(problem.file)},line={problem.line or 1},col={problem.column or 1}"
-        what = f"{problem.path}: {problem.message}" if problem.path else problem.message
-        terminal.say(f"::{level} {place}::{_data(what + (f' ({problem.hint})' if problem.hint else ''))}")
-
-
-def _plain(problem: Problem) -> Json:
-    names = ("file", "line", "column", "path", "message", "hint")
-    return {name: getattr(problem, name) for name in names}
-
-
-def _data(text: str) -> str:
-    """`text` as the message of a workflow command."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    """`text` as a property of a workflow command."""
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+        terminal.json({"ok": False, "problems": [problem.plain() for _, problem in found]})
+    elif form == "sarif":
+        terminal.json(sarif(found))
+    else:
+        for level, problem in found:
+            terminal.say(workflow_command(level, problem))

@@ -1,6 +1,7 @@
 """`portbroker diff`: what one configuration changes for callers, compared with another."""
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -8,6 +9,8 @@ from portbroker.cli.loading import compiled
 from portbroker.cli.terminal import CommandError, Terminal
 
 if TYPE_CHECKING:
+    from portbroker.diff import Change
+    from portbroker.errors import Problem
     from portbroker.snapshot import Snapshot
 
 DESCRIPTION = """\
@@ -17,49 +20,82 @@ Exit status 0: nothing does. 1: what is listed does. 2: one of the files cannot 
 EXAMPLES = """\
   portbroker diff portbroker.yaml new.yaml
   git show HEAD:portbroker.yaml > before.yaml && portbroker diff before.yaml portbroker.yaml
-  portbroker diff a.yaml b.yaml --json | jq -r '.changes[].text'"""
+  portbroker diff a.yaml b.yaml --json | jq -r '.changes[].text'
+  portbroker diff a.yaml b.yaml --format markdown    for the comment on a pull request"""
 
+MARK: Final = "<!-- portbroker diff -->"
+"""The first line of a comment: by it, the next run finds and replaces its own."""
 _MARKS: Final = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="the configuration that is served")
     parser.add_argument("b", metavar="B", help="the one that would be")
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text",
+                        help="how to print the outcome; markdown is for the comment on a pull request")  # fmt: skip
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
     from portbroker.diff import differences
+    from portbroker.errors import ConfigError
 
-    before, after = _snapshot(args.a, terminal), _snapshot(args.b, terminal)
-    if before is None or after is None:
+    try:
+        before, after = _snapshot(args.a), _snapshot(args.b)
+    except ConfigError as error:
+        _refuse(error.problems, terminal, args.format)
         return 2
     changes = differences(before, after)
-    if args.json:
-        terminal.json({
-            "same": not changes,
-            "revisions": [before.revision, after.revision],
-            "changes": [{"kind": change.kind, "text": change.text} for change in changes],
-        })  # fmt: skip
-        return int(bool(changes))
+    _SHOWN[args.format](changes, (before.revision, after.revision), terminal)
+    return int(bool(changes))
+
+
+def _snapshot(name: str) -> "Snapshot":
+    """What a file means. Raises `ConfigError` when it cannot be served."""
+    path = Path(name)
+    if not path.exists():
+        raise CommandError(f"{path}: no such file", status=2)
+    return compiled(path)[1]
+
+
+def _refuse(problems: "Sequence[Problem]", terminal: Terminal, form: str) -> None:
+    if form == "markdown":
+        from portbroker.cli.annotations import markdown_list
+
+        for line in (MARK, "### This configuration cannot be served", "", *markdown_list(problems)):
+            terminal.say(line)
+    elif form == "json":
+        terminal.json({"problems": [problem.plain() for problem in problems]})
+    else:
+        from portbroker.cli.problems import show_problems
+
+        show_problems(problems, terminal)
+
+
+def _as_text(changes: "Sequence[Change]", _: tuple[str, str], terminal: Terminal) -> None:
     for change in changes:
         mark, colour = _MARKS[change.kind]
         terminal.say(f"{terminal.paint(mark, colour)} {change.text}")
     if not changes:
         terminal.note("nothing changes for callers")
-    return int(bool(changes))
 
 
-def _snapshot(name: str, terminal: Terminal) -> "Snapshot | None":
-    """What a file means; None when it cannot be served, which is told."""
-    from portbroker.cli.problems import show_problems
-    from portbroker.errors import ConfigError
+def _as_json(changes: "Sequence[Change]", revisions: tuple[str, str], terminal: Terminal) -> None:
+    told = [{"kind": change.kind, "text": change.text} for change in changes]
+    terminal.json({"same": not changes, "revisions": revisions, "changes": told})
 
-    path = Path(name)
-    if not path.exists():
-        raise CommandError(f"{path}: no such file", status=2)
-    try:
-        return compiled(path)[1]
-    except ConfigError as error:
-        show_problems(error.problems, terminal)
-        return None
+
+def _as_markdown(changes: "Sequence[Change]", revisions: tuple[str, str], terminal: Terminal) -> None:
+    from portbroker.cli.annotations import markdown
+
+    lines = [f"- **{change.kind}** {markdown(change.text)}" for change in changes]
+    for line in (MARK, "### What changes for callers", "", *(lines or ["Nothing."]), "",
+                 f"Revision `{revisions[0]}` → `{revisions[1]}`"):  # fmt: skip
+        terminal.say(line)
+
+
+_SHOWN: "Final[dict[str, Callable[[Sequence[Change], tuple[str, str], Terminal], None]]]" = {
+    "text": _as_text,
+    "json": _as_json,
+    "markdown": _as_markdown,
+}

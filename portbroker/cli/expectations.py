@@ -6,7 +6,7 @@ The one rule: a test says the same on every machine, so a provider that only lac
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 from pydantic import SecretStr
@@ -21,8 +21,9 @@ from portbroker.conversation import Json
 from portbroker.errors import CallError, GatewayError
 from portbroker.facts import Facts
 from portbroker.failure import worst
+from portbroker.resolution import Explanation
 from portbroker.side import dialect_of
-from portbroker.snapshot import Route, Snapshot
+from portbroker.snapshot import Route, Snapshot, Target
 from portbroker.standing import Undisturbed
 from portbroker.strategies import order
 from portbroker.translate import prepare, upstream_headers
@@ -31,23 +32,37 @@ _PLACEHOLDER: Final = SecretStr("no-credential-in-tests")
 _SECRET_WORDS: Final = ("auth", "key", "token", "secret", "cookie")
 
 
+class Tracing(Protocol):
+    """Whoever wants to know which rules tests reach."""
+
+    def asked(self, explanation: Explanation) -> None:
+        """A test's model has found its pool so."""
+
+    def traced(self, target: Target) -> Target:
+        """The same target, with rules that tell when they are reached."""
+
+
 def run_tests(path: Path) -> Iterator[Outcome]:
     """The outcome of each test of a file. Raises ConfigError."""
-    loaded = load(path)
+    return run_loaded(load(path))
+
+
+def run_loaded(loaded: Loaded, tracing: Tracing | None = None) -> Iterator[Outcome]:
+    """The outcome of each test of a configuration. Raises ConfigError."""
     snapshot = compile_snapshot(_with_credentials(loaded))
     for test in loaded.config.tests:
-        yield run_test(test, snapshot)
+        yield run_test(test, snapshot, tracing)
 
 
-def run_test(test: TestConfig, snapshot: Snapshot) -> Outcome:
+def run_test(test: TestConfig, snapshot: Snapshot, tracing: Tracing | None = None) -> Outcome:
     """The outcome of one test."""
-    got = outcome_of(test, snapshot)
+    got = outcome_of(test, snapshot, tracing)
     found = tuple(_differences(test.expect, got))
     unexpected = found and "message" in got and not {"status", "error"} & test.expect.keys()
     return Outcome(test.name, differences=found, reason=f"refused: {got['message']}" if unexpected else "")
 
 
-def outcome_of(test: TestConfig, snapshot: Snapshot) -> Json:
+def outcome_of(test: TestConfig, snapshot: Snapshot, tracing: Tracing | None = None) -> Json:
     """What becomes of a test's request: the provider's request, or the client's error."""
     request = test.request
     path = request.path.partition("?")[0]
@@ -56,19 +71,22 @@ def outcome_of(test: TestConfig, snapshot: Snapshot) -> Json:
     try:
         if route is None:
             raise CallError(f"{path} is not a route of this file", kind="not_found", status=404)
-        return _sent(request.body, headers, route, snapshot)
+        return _sent(request.body, headers, route, snapshot, tracing)
     except GatewayError as error:
         answer = (route.dialect if route else dialect_of(path, headers)).encode_error(error, "req_test")
         return {"status": answer.status, "error": answer.body, "message": str(error)}
 
 
-def _sent(body: Json, headers: Mapping[str, str], route: Route, snapshot: Snapshot) -> Json:
+def _sent(body: Json, headers: Mapping[str, str], route: Route, snapshot: Snapshot, tracing: Tracing | None) -> Json:
     """What the first target that can take the call would be sent."""
     call = parse_call(orjson.dumps(body), route.dialect)
     failures: list[GatewayError] = []
     facts = Facts(call, headers)
     pool = snapshot.resolve(facts)
+    if tracing:
+        tracing.asked(snapshot.models.explain(facts, facts.model))
     for target in order(pool, facts, Undisturbed()):
+        target = tracing.traced(target) if tracing else target
         strict = "error" in (route.on_loss, target.provider.on_loss) or headers.get("x-portbroker-strict") == "1"
         try:
             raw, answering = prepare(call, target, strict=strict, request_id="req_test", created=0, route=route.path)

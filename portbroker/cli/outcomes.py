@@ -3,33 +3,65 @@
 The one rule: a difference shows the place first, then both values from where they part.
 """
 
+import sys
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
 from portbroker.cases.compare import MISSING, Difference
 from portbroker.cases.run import Outcome
+from portbroker.cli.problems import headline
 from portbroker.cli.terminal import Terminal
 from portbroker.conversation import Json
+from portbroker.errors import Problem
 
 _WIDTH: Final = 160
 _BEFORE: Final = 40
 
 
-def report(outcomes: Iterable[Outcome], terminal: Terminal, *, json: bool = False) -> int:
-    """Print each failure and the count; the exit status."""
+class Covering(Protocol):
+    """What the outcomes have reached."""
+
+    @property
+    def count(self) -> tuple[int, int]:
+        """How many rules were reached, and how many there are."""
+
+    def unreached(self) -> list[Problem]:
+        """The others."""
+
+
+def report(
+    outcomes: Iterable[Outcome], terminal: Terminal, *, json: bool = False, coverage: Covering | None = None
+) -> int:
+    """Print each failure, the count and, where wanted, the rules not reached; the exit status."""
     seen = list(outcomes)
     failed = [outcome for outcome in seen if not outcome.passed]
     if json:
-        terminal.json({"passed": len(seen) - len(failed), "failed": len(failed), "failures": list(map(_plain, failed))})
+        told = {"passed": len(seen) - len(failed), "failed": len(failed), "failures": list(map(_plain, failed))}
+        terminal.json(told | ({"coverage": _covered(coverage)} if coverage else {}))
         return 1 if failed else 0
     for outcome in failed:
         for line in failure(outcome, terminal):
             terminal.say(line)
         terminal.say()
     terminal.say(f"{len(seen) - len(failed)} passed, {len(failed)} failed")
+    if coverage:
+        _say_coverage(coverage, terminal)
     return 1 if failed else 0
+
+
+def _covered(coverage: Covering) -> Json:
+    reached, rules = coverage.count
+    return {"reached": reached, "rules": rules, "unreached": [problem.plain() for problem in coverage.unreached()]}
+
+
+def _say_coverage(coverage: Covering, terminal: Terminal) -> None:
+    reached, rules = coverage.count
+    colour = "green" if reached == rules else "yellow"
+    terminal.say(terminal.paint(f"{reached} of {rules} rules reached", colour))
+    for problem in coverage.unreached():
+        terminal.say(f"  {headline(problem, terminal, sys.stdout)}")
 
 
 def failure(outcome: Outcome, terminal: Terminal) -> list[str]:

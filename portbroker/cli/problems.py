@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TextIO
 
 from portbroker.cli.terminal import Terminal
 from portbroker.errors import Problem
@@ -17,11 +18,15 @@ def show_problems(problems: Iterable[Problem], terminal: Terminal, level: str = 
         terminal.error(headline(problem, terminal), problem.hint, level, _excerpt(problem, texts[problem.file]))
 
 
-def headline(problem: Problem, terminal: Terminal) -> str:
-    """`file:line:column: path: message`."""
+def headline(problem: Problem, terminal: Terminal, stream: TextIO | None = None) -> str:
+    """`file:line:column: path: message`, for standard error when no other stream is given."""
     place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
-    what = f"{problem.path}: {problem.message}" if problem.path else problem.message
-    return f"{terminal.paint(place, 'bold', sys.stderr)}: {what}"
+    return f"{terminal.paint(place, 'bold', stream or sys.stderr)}: {said(problem)}"
+
+
+def said(problem: Problem) -> str:
+    """What is wrong, without its place in the file."""
+    return f"{problem.path}: {problem.message}" if problem.path else problem.message
 
 
 def _excerpt(problem: Problem, text: str) -> list[str]:

@@ -20,12 +20,15 @@ failure is printed with its differences; the last line is `N passed, M failed`."
 EXAMPLES = """\
   portbroker test                        the tests of ./portbroker.yaml
   portbroker test portbroker.yaml --json
+  portbroker test --coverage             and the rules that none of them reaches
   portbroker test cases.jsonl            translation cases"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_file(parser, what="a configuration with tests, or translation cases (.jsonl)")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    parser.add_argument("--coverage", action="store_true",
+                        help="name the rules, of models and of requests, that no test reaches")  # fmt: skip
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
@@ -34,9 +37,16 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     path = config_path(args)
     if path.suffix == ".jsonl":
         return report(_cases(path), terminal, json=args.json)
-    from portbroker.cli.expectations import run_tests
+    from portbroker.cli.expectations import run_loaded
+    from portbroker.config.load import load
 
-    return report(run_tests(path), terminal, json=args.json)
+    loaded = load(path)
+    if not args.coverage:
+        return report(run_loaded(loaded), terminal, json=args.json)
+    from portbroker.cli.coverage import Coverage
+
+    coverage = Coverage(loaded)
+    return report(run_loaded(loaded, coverage), terminal, json=args.json, coverage=coverage)
 
 
 def _cases(path: Path) -> "Iterator[Outcome]":

@@ -20,6 +20,11 @@ _IN_URL = re.compile(r"""://(?P<value>[^\s"']+)@""")
 _WORD = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}]+""")
 
 
+def looks_secret(text: str) -> bool:
+    """Whether a part of it has the shape of a key."""
+    return _SHAPED.search(text) is not None
+
+
 def excerpt(problem: Problem, text: str) -> list[str]:
     """The problem's line of `text`, which is that of its file, and a line that points; nothing when it has no line."""
     lines = text.split("\n")

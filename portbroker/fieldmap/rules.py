@@ -3,7 +3,7 @@
 The one rule: compiling finds every mistake; binding and running cannot fail.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -47,6 +47,25 @@ class Rules:
                 if code is not None:
                     _report(code, path, body, new, report)
                 body = new
+        return body
+
+
+class Traced(Rules):
+    """The same, telling `note` of each rule that has something to do with a document."""
+
+    __slots__ = ("_alone", "_note")
+
+    def __init__(self, rules: Iterable["Rule"], known: Known, note: Callable[["Rule"], None]) -> None:
+        bound = [(rule, step) for rule in rules if not rule.disable and (step := rule.bind(known)) is not None]
+        super().__init__(step for _, step in bound)
+        self._alone = [(rule, step, Rules([step])) for rule, step in bound]
+        self._note = note
+
+    def __call__(self, body: Json, context: RuleContext, report: Report) -> Json:
+        for rule, (needs, test, _), alone in self._alone:
+            if (not needs or not needs.isdisjoint(body)) and (test is None or test(body, context)):
+                self._note(rule)
+            body = alone(body, context, report)
         return body
 
 

@@ -141,7 +141,10 @@ def test_check_annotates_a_pull_request(file: Path, run: Commands) -> None:
     )
     file.write_text(FILE)
     status, out, _ = run("check", "--format", "github")
-    assert (status, out) == (0, "::notice file=portbroker.yaml::OpenAI is inactive: CLI_TEST_KEY is not set\n")
+    assert (status, out) == (
+        0,
+        "::notice file=portbroker.yaml,line=2,col=5::OpenAI is inactive: CLI_TEST_KEY is not set\n",
+    )
 
 
 # explain

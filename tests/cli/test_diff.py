@@ -52,3 +52,25 @@ def test_a_machine_gets_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_file_that_cannot_be_compared_is_trouble(file: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "a.yaml", file]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("files")
+def test_the_comment_on_a_pull_request_is_markdown_that_shows_globs_as_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["diff", "a.yaml", "b.yaml", "--format", "markdown"]) == 1
+    mark, title, _, change, _, revisions = capsys.readouterr().out.splitlines()
+    assert (mark, title) == ("<!-- portbroker diff -->", "### What changes for callers")
+    assert change == r"- **changed** claude-\*haiku\*: gpt-5-mini at OpenAI, was gpt-4o-mini"
+    assert revisions.startswith("Revision `")
+    assert main(["diff", "a.yaml", "c.yaml", "--format", "markdown"]) == 0
+    assert "\nNothing.\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("files")
+def test_a_file_that_cannot_be_served_is_a_comment_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "a.yaml", "bad.yaml", "--format", "markdown"]) == 2
+    printed = capsys.readouterr().out
+    assert "### This configuration cannot be served\n\n- `bad.yaml:1:1` colour: " in printed
+    assert main(["diff", "a.yaml", "bad.yaml", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["problems"][0]["line"] == 1
