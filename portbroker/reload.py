@@ -26,6 +26,9 @@ from portbroker.watch import LOOK_EVERY, changes
 
 log = logging.getLogger("portbroker.reload")
 
+_AT_START = ("server", "database")
+"""The sections that are read at start."""
+
 
 class NotServed(PortBrokerError):
     """A configuration is good, and yet cannot be served."""
@@ -158,9 +161,13 @@ class Reloader:
 
     def _restart(self) -> tuple[str, ...]:
         """The fields that are not as they were at the start, and that only a restart can change."""
-        old, new = self._started.config.server, self._loaded.config.server
-        names = type(old).model_fields
-        return tuple(f"server.{name}" for name in names if getattr(old, name) != getattr(new, name))
+        old, new = self._started.config, self._loaded.config
+        return tuple(
+            f"{section}.{name}"
+            for section in _AT_START
+            for name in type(getattr(old, section)).model_fields
+            if getattr(getattr(old, section), name) != getattr(getattr(new, section), name)
+        )
 
 
 @contextlib.asynccontextmanager

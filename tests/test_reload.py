@@ -370,13 +370,13 @@ async def test_fields_that_ask_for_a_restart_are_named_and_the_rest_applies(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with file_of(tmp_path) as (path, provider), following(path, watch=False) as served:
-        text = marked(provider.url, 2) + "server: {port: 9999, max_body: 2048}\n"
+        text = marked(provider.url, 2) + "server: {port: 9999, max_body: 2048}\ndatabase: {url: sqlite:///x.db}\n"
         assert await served.save(text)
         await served.takes_effect(text)
         last = served.reloader.status.last
         assert last is not None
-        assert last.restart == ("server.port", "server.max_body")
-        assert "server.port, server.max_body: served only after a restart" in caplog.text
+        assert last.restart == ("server.port", "server.max_body", "database.url")
+        assert "server.port, server.max_body, database.url: served only after a restart" in caplog.text
         assert await served.save(marked(provider.url, 3))
         assert served.reloader.status.last is not None
         assert served.reloader.status.last.restart == ()

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 
+from portbroker.config.database import DatabaseConfig
 from portbroker.config.fields import (
     Bool,
     Count,
@@ -45,6 +46,11 @@ ProviderType = Literal[
     "openai", "azure", "anthropic", "gemini", "mistral", "perplexity", "ollama", "groq", "openrouter", "deepseek",
     "moonshot", "zai", "qwen", "minimax", "xai", "together", "fireworks", "vllm", "llamacpp", "lmstudio", "custom",
     "demo",
+]  # fmt: skip
+EndpointName = Literal[
+    "embeddings", "completions", "moderations", "rerank", "images/generations", "images/edits", "images/variations",
+    "audio/speech", "audio/transcriptions", "audio/translations", "messages/count_tokens", "responses/input_tokens",
+    "responses/compact",
 ]  # fmt: skip
 ErrorClass = Literal[
     "invalid", "auth", "billing", "permission", "not_found", "too_large",
@@ -109,6 +115,8 @@ class ServerConfig(Section):
     """The processes that share the port; `auto` starts one for each core that this process may use."""
     max_body: Int = Field(32 * 1024 * 1024, ge=1024, examples=[33554432])
     """The largest request body accepted, in bytes."""
+    state: Name = Field(".portbroker", examples=[".portbroker", "/var/lib/portbroker"])
+    """The directory for what one gateway keeps for itself, counted from this file. PORTBROKER_STATE overrides it."""
 
 
 class TimeoutConfig(Section):
@@ -248,6 +256,8 @@ class ProviderConfig(Section):
     """The provider's model for the tier `small` (Claude Haiku)."""
     models: tuple[Name, ...] = Field((), examples=[["gpt-5*", "o4-mini"]])
     """Models, or globs over models, that clients may ask for by the provider's own name."""
+    endpoints: tuple[EndpointName, ...] | None = Field(None, examples=[["embeddings", "rerank"]])
+    """What this provider has beside calls, under its base URL. The preset's own when left out; `[]` for nothing."""
     is_active: Bool = True
     """Whether calls may go here."""
     priority: Int = Field(100, ge=0, le=1_000_000, examples=[1, 10])
@@ -453,6 +463,8 @@ class Config(Section):
     """Files, or globs over files, in this directory or below it, whose content counts as if it stood here."""
     server: ServerConfig = ServerConfig()
     """Where PortBroker listens."""
+    database: DatabaseConfig = DatabaseConfig()
+    """Where API keys and usage are kept."""
     providers: tuple[ProviderConfig, ...] = ()
     """The upstream accounts. Without an active one, a built-in `demo` provider answers."""
     models: tuple[ModelConfig, ...] = DEFAULT_MODELS

@@ -1,29 +1,74 @@
 """Environment variables that override the file. One rule: a variable is checked like the value that it replaces."""
 
-from typing import Any
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, get_args
 
+from portbroker.config.database import DatabaseType, database_url
 from portbroker.config.environment import Environment
 from portbroker.errors import Problem
 
 _HIGHEST_PORT = 65535
+_TYPES = get_args(DatabaseType)
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _port(value: str) -> int:
+    if value.isascii() and value.isdigit() and int(value[:6]) <= _HIGHEST_PORT:
+        return int(value)
+    raise ValueError(f"must be a whole number from 0 to {_HIGHEST_PORT}")
+
+
+def _database_type(value: str) -> str:
+    if value in _TYPES:
+        return value
+    raise ValueError(f"must be {', '.join(_TYPES[:-1])} or {_TYPES[-1]}")
+
+
+def _url(value: str) -> str:
+    if re.match(r"https?://[^\s/]", value):
+        return value
+    raise ValueError("must be a URL that begins with https:// or http://")
+
+
+class Override(NamedTuple):
+    """The place in the file that a variable replaces, and what makes a value of its text."""
+
+    section: str
+    key: str
+    read: Callable[[str], Any]
+
+
+OVERRIDES = {
+    "HOST": Override("server", "host", _text),
+    "PORT": Override("server", "port", _port),
+    "PORTBROKER_STATE": Override("server", "state", _text),
+    "DATABASE_TYPE": Override("database", "type", _database_type),
+    "DATABASE_URL": Override("database", "url", database_url),
+    "SUPABASE_URL": Override("database", "supabase_url", _url),
+    "SUPABASE_KEY": Override("database", "supabase_key", _text),
+}
 
 
 def apply(data: Any, environment: Environment) -> tuple[Any, list[Problem]]:
-    """The data with HOST and PORT in the place of `server.host` and `server.port`, and what is wrong with them."""
-    values, problems = _server(environment)
-    server = data.get("server") if isinstance(data, dict) else None
-    if not values or not isinstance(data, dict) or not isinstance(server, (dict, type(None))):
+    """The data with what the environment says in its place, and what is wrong with that."""
+    problems: list[Problem] = []
+    if not isinstance(data, dict):
         return data, problems
-    return {**data, "server": {**(server or {}), **values}}, problems
+    for name, (section, key, read) in OVERRIDES.items():
+        if not (text := environment.variables.get(name, "").strip()):
+            continue
+        try:
+            data = _replaced(data, section, key, read(text))
+        except ValueError as error:
+            hint = "correct the variable or unset it"
+            problems.append(Problem(environment.origin(name), 0, 0, f"{name} {error}", name, hint))
+    return data, problems
 
 
-def _server(environment: Environment) -> tuple[dict[str, Any], list[Problem]]:
-    values: dict[str, Any] = {}
-    if host := environment.variables.get("HOST", "").strip():
-        values["host"] = host
-    if not (port := environment.variables.get("PORT", "").strip()):
-        return values, []
-    if port.isascii() and port.isdigit() and int(port[:6]) <= _HIGHEST_PORT:
-        return {**values, "port": int(port)}, []
-    message = f"PORT must be a whole number from 0 to {_HIGHEST_PORT}"
-    return values, [Problem(environment.origin("PORT"), 0, 0, message, "PORT", "correct the variable or unset it")]
+def _replaced(data: dict[str, Any], section: str, key: str, value: Any) -> dict[str, Any]:
+    old = data.get(section)
+    return {**data, section: {**(old or {}), key: value}} if isinstance(old, (dict, type(None))) else data

@@ -223,6 +223,60 @@ def test_a_port_in_the_environment_that_is_none_is_an_error_that_names_it(port: 
     assert str(problem).startswith("environment: PORT: PORT must be a whole number from 0 to 65535")
 
 
+def test_the_environment_overrides_the_database_and_the_state_directory() -> None:
+    config = loaded(
+        "database: {type: sqlite}\n", DATABASE_TYPE="supabase", SUPABASE_URL="https://x.supabase.co",
+        SUPABASE_KEY="sb_secret_x", PORTBROKER_STATE="/var/lib/portbroker",
+    ).config  # fmt: skip
+    database = config.database
+    assert (database.kind, database.supabase_url) == ("supabase", "https://x.supabase.co")
+    assert database.supabase_key is not None
+    assert database.supabase_key.get_secret_value() == "sb_secret_x"
+    assert config.server.state == "/var/lib/portbroker"
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("", "sqlite"),
+        ("sqlite:///./portbroker.db", "sqlite"),
+        ("sqlite:////var/lib/portbroker.db", "sqlite"),
+        ("postgresql://u:p@db/x", "postgresql"),
+        ("postgres://u:p@db/x?sslmode=require", "postgresql"),
+        ("postgresql+asyncpg://db/x", "postgresql"),
+    ],
+)
+def test_the_url_says_which_database_it_is(url: str, kind: str) -> None:
+    assert loaded("{}\n", DATABASE_URL=url).config.database.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DATABASE_TYPE", "mysql", "DATABASE_TYPE must be sqlite, postgresql or supabase"),
+        (
+            "DATABASE_URL",
+            "mysql://root:%s@db/x",
+            "DATABASE_URL must be sqlite:///./FILE, sqlite:////ABSOLUTE/FILE or post",
+        ),
+        ("DATABASE_URL", "postgresql:/%s", "DATABASE_URL must be sqlite:///./FILE"),
+        ("DATABASE_URL", "sqlite://", "DATABASE_URL must be sqlite:///./FILE"),
+        ("DATABASE_URL", "sqlite:///:memory:", "DATABASE_URL must be a file: what is only in memory is lost"),
+        ("SUPABASE_URL", "%s.supabase.co", "SUPABASE_URL must be a URL that begins with https://"),
+    ],
+)
+def test_a_variable_for_the_database_that_is_wrong_is_an_error_that_names_it(name: str, value: str, words: str) -> None:
+    (problem,) = refused("{}\n", **{name: value.replace("%s", SECRET)})
+    assert str(problem).startswith(f"environment: {name}: {words}")
+    assert SECRET not in str(problem)
+
+
+def test_a_database_that_is_said_to_be_two_kinds_is_refused_without_its_password() -> None:
+    (problem,) = refused(f"database:\n  type: sqlite\n  url: postgresql://root:{SECRET}@db/x\n")
+    assert "`type` says sqlite, but `url` is one of postgresql" in str(problem)
+    assert SECRET not in str(problem)
+
+
 def test_dotenv_is_read_and_the_real_environment_wins(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text('A=from-file\nexport B="$A ${A} # no"\nPORT=81\nC=c\n')
     text = "providers:\n  - {name: A, base_url: 'http://{{ env.A }}', headers: {b: '{{ env.B }}', c: '{{ env.C }}'}}\n"
