@@ -3,6 +3,7 @@
 The one rule: blocks stay the client's own dicts. They are checked once, here, and never copied or changed.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 from portbroker.conversation import AnswerContext, Block, Conversation, Json, Report, Tool, Turn
@@ -39,6 +40,7 @@ _CHANGING: Final = CHANGES | {"compaction"}
 _CHOICES: Final = ("auto", "any", "tool", "none")
 _ROLES: Final = ("user", "assistant", "system")
 _THINKING: Final = frozenset({"enabled", "adaptive", "between_tools"})
+_NOTHING_ELSE: Final[Json] = {}  # of a message with a role and content: shared, since nobody changes it
 
 
 def decode_request(body: Json, report: Report) -> Conversation:
@@ -130,37 +132,58 @@ def _turns(body: Json) -> list[Turn]:
     expect(messages, list, "messages")
     if not messages:
         refuse("messages", "must hold at least one message")
-    return [_turn(message, f"messages[{index}]") for index, message in enumerate(messages)]
+    return [_turn(message, _place(index)) for index, message in enumerate(messages)]
+
+
+@lru_cache(maxsize=4096)
+def _place(index: int) -> str:
+    return f"messages[{index}]"
 
 
 def _turn(message: Any, path: str) -> Turn:
     if not isinstance(message, dict):
         refuse(path, "must be an object")
-    role = message.get("role")
+    role, content = message.get("role"), message.get("content")
     if role not in _ROLES:
         refuse(f"{path}.role", f"must be one of {', '.join(_ROLES)}")
-    if message.get("content") is None:
+    if content is None:
         refuse(f"{path}.content", "is missing")
-    data = {} if len(message) == 2 else {k: v for k, v in message.items() if k not in ("role", "content")}
+    if len(message) == 2:
+        return Turn(role, _blocks(content, path), path, _NOTHING_ELSE)
+    data = {k: v for k, v in message.items() if k not in ("role", "content")}
     if role == "system" and data.get("output_config") is not None:
         expect(data["output_config"], dict, f"{path}.output_config")
         check_fields(data["output_config"], {"effort": str}, f"{path}.output_config")
-    return Turn(role, _blocks(message["content"], path), path, data)
+    return Turn(role, _blocks(content, path), path, data)
 
 
 def _blocks(content: Any, place: str) -> list[Block]:
     """The blocks of a message, or of the system prompt; a string is one block of text."""
-    if isinstance(content, str):
+    if type(content) is str:
         return [Block({"type": "text", "text": content}, place, "" if place == "system" else "content")]
-    param = place if place == "system" else f"{place}.content"
-    expect(content, (str, list), param)
+    if type(content) is not list:
+        expect(content, (str, list), _content(place))
     blocks = []
     for index, data in enumerate(content):
-        # Nearly every block is plain text, and a coding agent sends hundreds of them with each call.
-        if type(data) is not dict or data.get("type") != "text" or type(data.get("text")) is not str:
-            check_block(data, f"{param}[{index}]")
+        # Nearly every block is one of these, and a coding agent sends hundreds of them with each call.
+        if type(data) is not dict or not _is_common(data):
+            check_block(data, f"{_content(place)}[{index}]")
         blocks.append(Block(data, place, index))
     return blocks
+
+
+def _content(place: str) -> str:
+    return place if place == "system" else f"{place}.content"
+
+
+def _is_common(data: Json) -> bool:
+    """Whether a block is text, a call of a tool or its result in text, and as `check_block` would have it."""
+    kind, get = data.get("type"), data.get
+    if kind == "text":
+        return type(get("text")) is str
+    if kind == "tool_result":
+        return type(get("tool_use_id")) is str and type(get("content")) is str and type(get("is_error", False)) is bool
+    return kind == "tool_use" and type(get("id")) is str and type(get("name")) is str and type(get("input")) is dict
 
 
 def _shown(turns: list[Turn]) -> list[Turn]:

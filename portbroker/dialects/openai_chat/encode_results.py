@@ -17,13 +17,21 @@ MOVED: Final = "(attachment in the next user message)"
 def encode_result(block: Block, options: Options, report: Report) -> tuple[Json, list[Json]]:
     """The tool message of a `tool_result` and the parts that the following user message must begin with."""
     data = block.data
-    text, attachments = _text(data, block.path, options, report)
-    mark = cache_mark(data, options)
-    content = [{**text_part(text), **mark}] if mark and text else text
+    text, attachments = data.get("content"), _NOTHING
+    if not isinstance(text, str):
+        text, attachments = _text(text, block.path, options, report)
+    if data.get("is_error"):
+        text = failed(text)
+    content: str | list[Json] = text
+    if text and options.cache != "none" and (mark := cache_mark(data, options)):
+        content = [{**text_part(text), **mark}]
     call = data["tool_use_id"]
     if attachments:
-        attachments.insert(0, text_part(f"Attachment from tool result {call}:"))
+        attachments = [text_part(f"Attachment from tool result {call}:"), *attachments]
     return {"role": "tool", "tool_call_id": call, "content": content}, attachments
+
+
+_NOTHING: Final[list[Json]] = []
 
 
 def encode_server_result(block: Block) -> Json:
@@ -37,22 +45,17 @@ def encode_server_result(block: Block) -> Json:
     }
 
 
-def _text(data: Json, path: str, options: Options, report: Report) -> tuple[str, list[Json]]:
-    content = data.get("content")
+def _text(content: list[Json] | None, path: str, options: Options, report: Report) -> tuple[str, list[Json]]:
     texts: list[str] = []
     attachments: list[Json] = []
-    if isinstance(content, str):
-        texts.append(content)
-    else:
-        for index, inner in enumerate(content or ()):
-            for part in _inner(inner, f"{path}.content[{index}]", options, report):
-                if part["type"] == "text":
-                    texts.append(part["text"])
-                else:
-                    texts.append(MOVED)
-                    attachments.append(part)
-    text = "\n\n".join(texts)
-    return failed(text) if data.get("is_error") else text, attachments
+    for index, inner in enumerate(content or ()):
+        for part in _inner(inner, f"{path}.content[{index}]", options, report):
+            if part["type"] == "text":
+                texts.append(part["text"])
+            else:
+                texts.append(MOVED)
+                attachments.append(part)
+    return "\n\n".join(texts), attachments
 
 
 def _inner(data: Json, path: str, options: Options, report: Report) -> list[Json]:

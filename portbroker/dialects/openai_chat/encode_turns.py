@@ -25,7 +25,10 @@ class TurnEncoder:
 
     def encode(self, turns: list[Turn]) -> list[Json]:
         """The messages of a conversation, system prompt apart. Calls and results may still lack each other."""
-        return [message for turn in self._merged(turns) for message in self._messages(turn)]
+        messages: list[Json] = []
+        for turn in self._merged(turns):
+            messages += self._messages(turn)
+        return messages
 
     def led(self, turns: list[Turn]) -> list[Turn]:
         """The system messages that a conversation begins with, where the provider takes only one and that first."""
@@ -45,16 +48,18 @@ class TurnEncoder:
 
     def _merged(self, turns: list[Turn]) -> list[Turn]:
         merged: list[Turn] = []
+        role = ""
         for turn in turns:
             if turn.role == "system" and self._options.mid_system == "user_reminder":
                 turn = self._reminder(turn)
             if not turn.blocks:
                 continue
-            if merged and turn.role == merged[-1].role != "system":
+            if turn.role == role != "system":
                 last = merged[-1]
-                merged[-1] = Turn(last.role, [*last.blocks, *turn.blocks], last.path, last.data)
-            else:
-                merged.append(turn)
+                turn = Turn(last.role, [*last.blocks, *turn.blocks], last.path, last.data)
+                merged.pop()
+            merged.append(turn)
+            role = turn.role
         return merged
 
     def _reminder(self, turn: Turn) -> Turn:
@@ -77,13 +82,16 @@ class TurnEncoder:
         """Results first, whatever the order of the blocks was; then what had to leave them, then all the rest."""
         messages: list[Json] = []
         parts: list[Json] = []
+        rest: list[Block] = []
         for block in blocks:
-            if block.kind == "tool_result":
+            if block.data["type"] == "tool_result":
                 message, attachments = encode_result(block, self._options, self._report)
                 messages.append(message)
                 parts.extend(attachments)
-        rest = [block for block in blocks if block.kind != "tool_result"] if messages else blocks
-        parts.extend(encode_blocks(rest, self._options, self._report))
+            else:
+                rest.append(block)
+        if rest:
+            parts.extend(encode_blocks(rest, self._options, self._report))
         if parts:
             messages.append({"role": "user", "content": content_of(parts)})
         return messages

@@ -14,7 +14,7 @@ NO_RESULT = "(no result was recorded for this call)"
 
 def repair_pairs(messages: list[Json], report: Report) -> list[Json]:
     """The messages with results in place: put in order, invented where missing, turned into text where orphaned."""
-    if len(messages) == 1 and messages[0]["role"] == "user":  # the commonest call
+    if _paired(messages):  # as every sound client's are
         return messages
     repaired: list[Json] = []
     for group in _groups(messages):
@@ -28,6 +28,26 @@ def repair_pairs(messages: list[Json], report: Report) -> list[Json]:
         repaired.extend(_matched(calls, results, report))
         repaired.extend(message for message in group if message["role"] != "tool")
     return repaired
+
+
+def _paired(messages: list[Json]) -> bool:
+    """Whether right behind every message with calls come their results, in order, and results nowhere else."""
+    calls: list[Json] = []
+    answered = 0
+    for message in messages:
+        role = message["role"]
+        if role == "tool":
+            if answered == len(calls) or calls[answered]["id"] != message["tool_call_id"]:
+                return False
+            answered += 1
+        elif answered < len(calls):
+            return False
+        elif role == "assistant":
+            calls, answered = message.get("tool_calls", _NO_CALLS), 0
+    return answered == len(calls)
+
+
+_NO_CALLS: list[Json] = []
 
 
 def _groups(messages: list[Json]) -> Iterator[list[Json]]:
