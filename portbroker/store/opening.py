@@ -1,0 +1,27 @@
+"""From what the file says of the database to a `Store`. The one rule: only the client of that database is imported."""
+
+from pathlib import Path
+
+from portbroker.config.database import DatabaseConfig
+from portbroker.errors import StoreError
+from portbroker.store import Store
+from portbroker.store.called import CalledStore
+from portbroker.store.database import Database
+
+
+def make_store(config: DatabaseConfig, directory: Path) -> Store:
+    """The store, not opened yet; `directory` is that of the configuration file. Raises `StoreError` with what to do."""
+    return CalledStore(_database(config, directory))
+
+
+def _database(config: DatabaseConfig, directory: Path) -> Database:
+    if config.kind == "sqlite":
+        from portbroker.store.sqlite import SqliteDatabase
+
+        return SqliteDatabase(sqlite_path(config.location, directory))
+    raise StoreError(f"{config.kind} is not served yet")
+
+
+def sqlite_path(url: str, directory: Path) -> Path:
+    """The file that `sqlite:///./portbroker.db` or `sqlite:////var/lib/portbroker.db` names."""
+    return (directory / Path(url.removeprefix("sqlite:///")).expanduser()).resolve()
