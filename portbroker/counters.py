@@ -33,7 +33,8 @@ class Grant:
     """What came of asking: `lacking` is empty, or what there was not enough of.
 
     `wait` are the seconds until there may be enough (infinity: never), `second` what the tokens are counted under. The
-    rest is what the minute has left, where there is a limit.
+    rest is what the minute has left, where there is a limit. `shared_at` is when it was taken from the windows that
+    replicas share (microseconds); 0: it was not.
     """
 
     lacking: str
@@ -41,6 +42,7 @@ class Grant:
     second: int
     requests_left: int | None
     tokens_left: int | None
+    shared_at: int = 0
 
 
 class Counters:

@@ -26,7 +26,7 @@ from portbroker.watch import LOOK_EVERY, changes
 
 log = logging.getLogger("portbroker.reload")
 
-_AT_START = ("server", "database")
+_AT_START = ("server", "database", "auth", "usage", "limits")
 """The sections that are read at start."""
 
 

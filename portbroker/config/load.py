@@ -12,6 +12,7 @@ from portbroker.config import check, document, include, overrides, rendering, so
 from portbroker.config.document import Document
 from portbroker.config.environment import Environment, Surroundings
 from portbroker.config.model import Config
+from portbroker.config.own import Own, read_own
 from portbroker.config.place import Finding, Path, dotted
 from portbroker.config.syntax import Fault
 from portbroker.config.ways import find_ways
@@ -43,6 +44,7 @@ class Loaded:
     surroundings: Surroundings = field(default_factory=lambda: Surroundings({}, {}), repr=False)
     ways: Mapping[str, Way] = field(default_factory=dict)
     included: tuple[str, ...] = ()
+    own: Own = field(default_factory=Own, repr=False)
 
     def parts(self) -> dict[str, bytes]:
         """The included files, by their names."""
@@ -96,12 +98,13 @@ def load_text(
     parsed = whole.document
     rendered = rendering.render(parsed.data, environment)
     data, misset = overrides.apply(rendered.data, environment)
+    own, weak = read_own(environment)
     config, findings = check.build(data, thorough=thorough)
     ways, unfit, misled = find_ways(config, environment) if config else ({}, [], [])
     problems = [_of_fault(file, fault) for fault in parsed.faults] + whole.problems
     problems += _elsewhere(problems, (_problem(file, parsed, finding) for finding in rendered.findings))
     problems += _elsewhere(problems, (_problem(file, parsed, finding) for finding in findings + unfit))
-    problems += environment.problems + misset + misled
+    problems += environment.problems + misset + weak + misled
     if config is None or problems:
         problems.sort(key=lambda problem: (problem.file != file, problem.file, problem.line, problem.column))
         raise ConfigError(problems, frozenset(environment.files))
@@ -110,7 +113,7 @@ def load_text(
     inactive = _inactive(config, rendered.inactive)
     return Loaded(
         config, file, revision, inactive, warnings, frozenset(environment.files), parsed, text,
-        environment.surroundings, ways, tuple(whole.names),
+        environment.surroundings, ways, tuple(whole.names), own,
     )  # fmt: skip
 
 

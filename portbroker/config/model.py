@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 
+from portbroker.config.callers import CallersConfig, SharedLimitsConfig, UsageConfig
 from portbroker.config.database import DatabaseConfig
 from portbroker.config.fields import (
     Bool,
@@ -465,6 +466,12 @@ class Config(Section):
     """Where PortBroker listens."""
     database: DatabaseConfig = DatabaseConfig()
     """Where API keys and usage are kept."""
+    auth: CallersConfig = CallersConfig()
+    """Who may call."""
+    usage: UsageConfig = UsageConfig()
+    """What is kept of calls, and for how long."""
+    limits: SharedLimitsConfig = SharedLimitsConfig()
+    """Where the limits of API keys are counted."""
     providers: tuple[ProviderConfig, ...] = ()
     """The upstream accounts. Without an active one, a built-in `demo` provider answers."""
     models: tuple[ModelConfig, ...] = DEFAULT_MODELS
