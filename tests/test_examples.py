@@ -20,7 +20,6 @@ from portbroker.cli.expectations import run_tests
 from portbroker.cli.outcomes import failure
 from portbroker.cli.terminal import Terminal
 from portbroker.compile import compile_snapshot
-from portbroker.config.document import parse
 from portbroker.config.load import load, load_text
 from portbroker.snapshot import Route, Snapshot
 from tests.calls import asking
@@ -56,10 +55,11 @@ class Example:
 
     def snapshot(self, url: str = "") -> Snapshot:
         """The file compiled, its providers at `url` when one is given."""
-        text = self.path.read_text()
         if not url:
             return compile_snapshot(load(self.path, environ=self.variables, thorough=True))
-        data = parse(text).data
+        document = load(self.path, environ=self.variables).document
+        assert document is not None
+        data = {**document.data, "include": []}
         for provider in data["providers"]:
             provider |= {"base_url": f"{url}/v1", "is_active": True}
         raw = json.dumps(data).encode()  # JSON is YAML
@@ -69,8 +69,11 @@ class Example:
 @pytest.fixture(params=FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def example(request: pytest.FixtureRequest, tmp_path: Path) -> Example:
     path = tmp_path / "portbroker.yaml"
-    shutil.copy(request.param, path)
-    text = path.read_text()
+    if request.param.parent in (ROOT, ROOT / "examples"):
+        shutil.copy(request.param, path)
+    else:
+        shutil.copytree(request.param.parent, tmp_path, dirs_exist_ok=True)
+    text = "".join(part.read_text() for part in tmp_path.rglob("*.yaml"))
     for name in re.findall(r"\bfile\('([^']+)'\)", text):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(KEY + "\n")
