@@ -5,21 +5,22 @@ exist included.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import orjson
 
-from portbroker import web
-from portbroker.admin.endpoints import JSON, NOBODY, Answer, Asked, Endpoint, Refusal
+from portbroker.admin.endpoints import JSON, NOBODY, Answer, Asked, Endpoint, Refusal, Who
 from portbroker.admin.forms import read_form, read_query
 from portbroker.admin.openapi import description
 from portbroker.admin.signin import SignIn
 from portbroker.admin.table import Found, Table
 from portbroker.conversation import mint
-from portbroker.errors import CallError, GatewayError
+from portbroker.errors import CallError, Conflict, GatewayError, StoreDown, StoreError
 from portbroker.gateway import Gateway
 from portbroker.headers import fold
 from portbroker.intake import read_body
+from portbroker.request import Request
 from portbroker.wire import Reply
 
 log = logging.getLogger("portbroker.admin")
@@ -37,7 +38,7 @@ class Api:
         self._sign_in = sign_in
         self._gateway = gateway
 
-    async def handle(self, request: web.BaseRequest) -> Reply:
+    async def handle(self, request: Request) -> Reply:
         """Carry out one admin call. Whatever happens, it is answered, and never with a secret."""
         request_id = mint("req_")
         reply = Reply(request)
@@ -48,6 +49,8 @@ class Api:
             answer = _refused(refusal, request_id)
         except GatewayError as error:  # a body that is too large, too slow, or damaged
             answer = _refused(_of_gateway(error), request_id)
+        except StoreError as error:
+            answer = _refused(_of_store(error), request_id)
         except ConnectionError:
             return reply  # the client left; nobody is there to be told
         except Exception:
@@ -60,12 +63,12 @@ class Api:
         reply.whole(answer.status, headers, answer.content())
         return reply
 
-    async def _answer(self, request: web.BaseRequest, request_id: str) -> Answer:
+    async def _answer(self, request: Request, request_id: str) -> Answer:
         path, _, query = request.raw_path.partition("?")
         found = self.table.find(path)
         endpoint = found.methods.get(request.method) if found else None
         headers = fold(request.headers.items())
-        remote = request.remote or ""
+        remote = request.remote
         is_open = endpoint is not None and endpoint.open
         who = NOBODY if is_open else await self._sign_in.identify(headers, remote)
         if found is None:
@@ -73,16 +76,32 @@ class Api:
         if endpoint is None:
             raise _wrong_method(request.method, found)
         body = await read_body(request, MAX_BODY)
-        asked = Asked(
-            who, request_id, found.params, headers, remote, read_query(endpoint.query, query), _body(endpoint, body)
-        )
-        return await endpoint.handle(asked)
+        return await carried_out(endpoint, found, Told(who, request_id, headers, remote), query, body)
 
     def _openapi(self) -> Endpoint:
         async def openapi(_: Asked) -> Answer:
             return Answer(description(self.table))
 
         return Endpoint("GET", "/admin/openapi.json", openapi, "This description.", {200: None}, tag="about")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of a call besides what it asks."""
+
+    who: Who
+    request_id: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    remote: str = ""
+
+
+async def carried_out(endpoint: Endpoint, found: Found, told: Told, query: str, body: bytes) -> Answer:
+    """What the endpoint gives, once query and body are what it takes. Raises `Refusal`."""
+    asked = Asked(
+        told.who, told.request_id, found.params, told.headers, told.remote,
+        read_query(endpoint.query, query), _body(endpoint, body),
+    )  # fmt: skip
+    return await endpoint.handle(asked)
 
 
 def _body(endpoint: Endpoint, body: bytes) -> object:
@@ -101,6 +120,14 @@ def _wrong_method(method: str, found: Found) -> Refusal:
 def _of_gateway(error: GatewayError) -> Refusal:
     headers = {"allow": ", ".join(error.allow)} if isinstance(error, CallError) and error.allow else {}
     return Refusal(error.status or 500, error.kind, error.message, error.param, {**error.headers, **headers})
+
+
+def _of_store(error: StoreError) -> Refusal:
+    if isinstance(error, StoreDown):
+        return Refusal(503, "overloaded", f"the database cannot be used now: {error}", headers={"retry-after": "2"})
+    if isinstance(error, Conflict):
+        return Refusal(409, "conflict", str(error))
+    return Refusal(422, "invalid", str(error))
 
 
 def _refused(refusal: Refusal, request_id: str) -> Answer:

@@ -1,12 +1,28 @@
 """The whole admin API. One rule: what is not joined here is not served."""
 
 from portbroker.admin.api import Api
+from portbroker.admin.api_keys import ApiKeys
+from portbroker.admin.audit import Audit
+from portbroker.admin.failures import Failures
 from portbroker.admin.parts import Parts, Section
-from portbroker.admin.signin import LocalToken, SignIn
+from portbroker.admin.sessions import Login, Sessions
+from portbroker.admin.signin import AdminKeys, LocalToken, Proof, SignIn
+from portbroker.admin.usage import Usage
 
 
 def joined(parts: Parts) -> Api:
     """The API over these parts."""
     sections: list[Section] = []
+    proofs: list[Proof] = [LocalToken(parts.token)]
+    failures = Failures()
+    if parts.store and parts.keyring:
+        sessions, keys, pepper = Sessions(parts.secret, parts.store), AdminKeys(parts.keyring), parts.keyring.pepper
+        proofs += [sessions, keys]
+        sections += [
+            Login(sessions, SignIn(keys, failures=failures), parts.store, pepper),
+            ApiKeys(parts.store, pepper),
+            Usage(parts.store),
+            Audit(parts.store),
+        ]
     endpoints = [endpoint for section in sections for endpoint in section.endpoints()]
-    return Api(endpoints, SignIn(LocalToken(parts.token)), parts.gateway)
+    return Api(endpoints, SignIn(*proofs, failures=failures), parts.gateway)

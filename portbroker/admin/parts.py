@@ -4,13 +4,15 @@ The one rule: this is light. A gateway that nobody administers does not import t
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from portbroker import web
 from portbroker.gateway import Gateway
+from portbroker.keyring import Keyring
+from portbroker.request import Request
 from portbroker.status import LastReload
+from portbroker.store import Store
 from portbroker.wire import Reply
 
 if TYPE_CHECKING:
@@ -40,12 +42,16 @@ class Section(Protocol):
 class Parts:
     """What endpoints are made of. `token` is what commands of the same OS user show; "" lets no one in by it.
 
-    `configuration` is set by whoever follows the file, as soon as it does.
+    `configuration` is set by whoever follows the file, as soon as it does. `secret` is what this installation keeps to
+    itself; with `store` and `keyring` there are keys, and signing in.
     """
 
     gateway: Gateway
     configuration: Configuration | None = None
     token: str = ""
+    store: Store | None = None
+    keyring: Keyring | None = None
+    secret: bytes = field(default=b"", repr=False)
 
 
 class Admin:
@@ -55,7 +61,7 @@ class Admin:
         self._parts = parts
         self._api: Api | None = None
 
-    async def handle(self, request: web.BaseRequest) -> Reply:
+    async def handle(self, request: Request) -> Reply:
         """Carry out one admin call."""
         if self._api is None:
             from portbroker.admin.joined import joined  # what only an admin needs costs memory and start-up time
