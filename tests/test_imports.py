@@ -33,7 +33,7 @@ FLOORS = (
     ("portbroker.reload", "portbroker.reload_words"),
     ("portbroker.admin",),
     ("portbroker.app", "portbroker.listening"),
-    ("portbroker.mock", "portbroker.workers"),
+    ("portbroker.connect", "portbroker.mock", "portbroker.workers"),
     ("portbroker.cases", "portbroker.cli", "portbroker.__main__"),
 )  # fmt: skip
 

@@ -27,6 +27,11 @@ def setting(name: str) -> str:
     return os.environ.get(name, "")
 
 
+def environment() -> dict[str, str]:
+    """All of it, for commands that hand it on."""
+    return dict(os.environ)
+
+
 def debugging() -> bool:
     """Whether tracebacks are wanted."""
     return setting("PORTBROKER_DEBUG") not in ("", "0")
