@@ -13,10 +13,11 @@ from portbroker.call import Call
 from portbroker.course import Common, Course, Try, Wait
 from portbroker.errors import GatewayError, Kind, ProviderError
 from portbroker.facts import Facts
+from portbroker.forwarding import forward, having
 from portbroker.relay import Relay
 from portbroker.snapshot import Pool, Route, Snapshot, Target
 from portbroker.strategies import order
-from portbroker.translate import is_anthropic_passthrough, prepare, upstream_headers
+from portbroker.translate import Answering, is_anthropic_passthrough, prepare, upstream_headers
 from portbroker.upstream import Upstream, UpstreamRequest
 from portbroker.usage import AttemptRecord, Exchange
 
@@ -94,6 +95,8 @@ class Carriage:
         facts = Facts(asking.call, asking.headers)
         self._pool = pool = snapshot.resolve(facts)
         targets = order(pool, facts, common.health)
+        if asking.call.endpoint is not None:
+            targets = having(asking.call.endpoint, targets, pool)
         self.course = Course(
             [(target, pool) for target in targets],
             snapshot.retry,
@@ -213,17 +216,24 @@ class Carriage:
         asking, target, call = self._asking, step.target, self._asking.call
         strict = asking.strict or "error" in (asking.route.on_loss, target.provider.on_loss)
         now, request_id = int(time.time()), self._exchange.request_id
-        body, answering = prepare(
-            call, target, strict=strict, request_id=request_id, created=now, route=asking.route.path
-        )
+        answering: Answering
+        if call.endpoint is not None:
+            body, answering = forward(call, target, request_id)
+        else:
+            body, answering = prepare(
+                call, target, strict=strict, request_id=request_id, created=now, route=asking.route.path
+            )
         timeouts = step.pool.timeouts(target)
         relay = Relay(
-            answering, stream=call.stream, provider=target.provider.name, first_byte=timeouts.first_byte, last=step.last
+            answering, stream=call.flows, provider=target.provider.name, first_byte=timeouts.first_byte, last=step.last
         )
         relay.attempt = self._upstream.send(
             UpstreamRequest(
                 origin=target.origin,
-                target=target.path_with(asking.query if is_anthropic_passthrough(target, call) else ""),
+                target=target.path_with(
+                    asking.query if is_anthropic_passthrough(target, call) else "",
+                    call.endpoint.path if call.endpoint is not None else "",
+                ),
                 headers=upstream_headers(target, call, asking.headers, step.key),
                 body=body,
                 timeouts=timeouts,
@@ -265,7 +275,7 @@ def _fallbacks(
     pool: Pool, facts: Facts, snapshot: Snapshot, common: Common, kind: Kind
 ) -> Iterator[tuple[Target, Pool]]:
     """The targets of the models that the rule names for calls that are refused in this way."""
-    for name in pool.fallbacks.get(kind, ()):
+    for name in pool.fallbacks.get(kind, ()) if facts.call.endpoint is None else ():
         try:
             other = snapshot.resolve(facts, name)
         except GatewayError:

@@ -10,12 +10,22 @@ import orjson
 from portbroker.conversation import Conversation, Json, Report
 from portbroker.dialects import Dialect
 from portbroker.dialects.registry import CHAT_BY_INPUT, OPENAI_CHAT
+from portbroker.endpoints import Endpoint
 from portbroker.errors import CallError
+from portbroker.multipart import Span, field_spans, is_form
 from portbroker.tokens import quick_estimate
 
 _LONGEST = 20_000
 """Messages, items or tools of a body that is translated: about half a second's work. A body that is passed on as it is
 may have any number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A body that holds files: its type, and where in its bytes the model stands."""
+
+    content_type: str
+    model: Span
 
 
 @dataclass(slots=True)
@@ -28,7 +38,17 @@ class Call:
     stream: bool
     dialect: Dialect
 
+    endpoint: Endpoint | None = None
+    """What is called, where it is not translated."""
+    form: Form | None = None
+    """How the body is written, where that is not JSON."""
+
     _decoded: tuple[Conversation, Report] | None = None
+
+    @property
+    def flows(self) -> bool:
+        """Whether the answer goes on as it comes: a stream, and whatever an endpoint answers with."""
+        return self.stream or self.endpoint is not None
 
     @property
     def decoded(self) -> tuple[Conversation, Report]:
@@ -40,8 +60,8 @@ class Call:
         return self._decoded
 
     def estimate(self) -> int:
-        """Estimated input tokens."""
-        return quick_estimate(self.raw, self.body)
+        """Estimated input tokens; none for a form, since most of its bytes are files."""
+        return 0 if self.form is not None else quick_estimate(self.raw, self.body)
 
 
 def _refuse_endless(body: Json) -> None:
@@ -57,13 +77,7 @@ def _refuse_endless(body: Json) -> None:
 
 def parse_call(raw: bytes, dialect: Dialect) -> Call:
     """The call in a request body. Raises `CallError` for what is not a JSON object with a model."""
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        message = "the request body is empty" if not raw.strip() else f"the request body is not valid JSON: {error}"
-        raise CallError(message) from None
-    if not isinstance(body, dict):
-        raise CallError("the request body must be a JSON object")
+    body = _object(raw)
     model, stream = body.get("model"), body.get("stream")
     if not isinstance(model, str) or not model:
         what = "is missing" if "model" not in body else "must be a non-empty string"
@@ -73,3 +87,33 @@ def parse_call(raw: bytes, dialect: Dialect) -> Call:
     if dialect is OPENAI_CHAT and "input" in body and "messages" not in body:
         dialect = CHAT_BY_INPUT
     return Call(raw, body, model, bool(stream), dialect)
+
+
+def _object(raw: bytes) -> Json:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        message = "the request body is empty" if not raw.strip() else f"the request body is not valid JSON: {error}"
+        raise CallError(message) from None
+    if not isinstance(body, dict):
+        raise CallError("the request body must be a JSON object")
+    return body
+
+
+def parse_endpoint_call(raw: bytes, endpoint: Endpoint, content_type: str) -> Call:
+    """The call of an endpoint, in JSON or in a form. Raises `CallError` for a body without a model."""
+    if not is_form(content_type):
+        call = parse_call(raw, endpoint.dialect)
+        return Call(call.raw, call.body, call.model, call.stream, endpoint.dialect, endpoint)
+    fields = field_spans(raw, content_type)
+    if "model" not in fields:
+        raise CallError("model: is missing; it says which provider gets the form", param="model")
+    start, end = fields["model"]
+    try:
+        model = raw[start:end].decode().strip()
+    except UnicodeDecodeError as error:
+        raise CallError("model: is no valid text", param="model") from error
+    if not model:
+        raise CallError("model: must not be empty", param="model")
+    form = Form(content_type, (start, end))
+    return Call(raw, {"model": model}, model, stream=False, dialect=endpoint.dialect, endpoint=endpoint, form=form)

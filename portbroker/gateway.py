@@ -8,16 +8,18 @@ The one rule: a call is tried again only before its first byte has gone out, and
 
 import logging
 import time
+from collections.abc import Mapping
 
-from portbroker import side, web
+from portbroker import side
 from portbroker.attempts import Asking, Attempts, Opened
 from portbroker.auth import refuse_strangers
-from portbroker.call import parse_call
+from portbroker.call import Call, parse_call, parse_endpoint_call
 from portbroker.dialects import Dialect
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.headers import answer_headers
 from portbroker.intake import read_body
-from portbroker.snapshot import Snapshot
+from portbroker.request import Request
+from portbroker.snapshot import ENDPOINT_ROUTES, Route, Snapshot
 from portbroker.status import Status
 from portbroker.upstream import Upstream
 from portbroker.usage import CallLog, Exchange
@@ -39,25 +41,28 @@ class Gateway:
         self.attempts = Attempts(upstream)
         self._calls = CallLog()
 
-    async def handle(self, request: web.BaseRequest) -> Reply:
+    async def handle(self, request: Request) -> Reply:
         """Carry one call to a provider and its answer back to the client."""
         snapshot = self.snapshot  # read once: a reload must not touch a call under way
         path, _, query = request.raw_path.partition("?")
+        if (route := snapshot.routes.get(path)) is None:
+            path = side.meant(path, snapshot)
+            route = snapshot.routes.get(path) or ENDPOINT_ROUTES.get(path)
         exchange = Exchange(request.method, path, snapshot.revision)
         reply = Reply(request)
         reply.keep_alive = reply.keep_alive and not self.draining
-        route = snapshot.routes.get(path)
         dialect = route.dialect if route else side.dialect_of(path, request.headers)
         try:
             refuse_strangers(request.headers)
             if route is None or request.method != "POST":
-                await side.answer(request, reply, path, snapshot, exchange, self.status)
+                side.answer(request, reply, path, snapshot, exchange, self.status)
             else:
-                call = parse_call(await read_body(request), dialect)
+                call = _parse(await read_body(request), route, request.headers)
                 exchange.model, exchange.stream = call.model, call.stream
                 strict = request.headers.get("x-portbroker-strict") == "1"
                 asking = Asking(call, route, request.headers, query, strict)
-                await self._answer(asking, snapshot, exchange, reply)
+                carry = self._count if route.endpoint is not None and route.endpoint.counts else self._answer
+                await carry(asking, snapshot, exchange, reply)
         except GatewayError as error:
             _refuse(error, dialect, exchange, reply)
         except ConnectionError:
@@ -75,12 +80,25 @@ class Gateway:
             self._calls.record(exchange)
         return reply
 
+    async def _count(self, asking: Asking, snapshot: Snapshot, exchange: Exchange, reply: Reply) -> None:
+        """The provider's own count of tokens; ours where it has none, or cannot be asked."""
+        try:
+            await self._answer(asking, snapshot, exchange, reply)
+        except GatewayError as error:
+            if reply.begun or error.kind == "invalid":
+                raise
+            headers = {**_own_headers(exchange), "x-portbroker-usage": "estimated", "content-type": "application/json"}
+            reply.whole(200, headers, side.dumps(side.counted(asking.call)))
+
     async def _answer(self, asking: Asking, snapshot: Snapshot, exchange: Exchange, reply: Reply) -> None:
         opened = await self.attempts.open(asking, snapshot, exchange)
         relay = opened.relay
         try:
             headers = _answer_headers(opened, exchange, client=asking.call.dialect.name)
-            if asking.call.stream:
+            if asking.call.endpoint is not None:
+                headers["content-type"] = visible(relay.headers.get("content-type", "application/octet-stream"))
+                await relay.deliver(reply, headers)
+            elif asking.call.stream:
                 headers |= {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache",
                             "x-accel-buffering": "no"}  # fmt: skip
                 await relay.deliver(reply, headers)
@@ -96,6 +114,12 @@ class Gateway:
             if not relay.ended:
                 relay.cancel()
             opened.close()
+
+
+def _parse(raw: bytes, route: Route, headers: Mapping[str, str]) -> Call:
+    if route.endpoint is None:
+        return parse_call(raw, route.dialect)
+    return parse_endpoint_call(raw, route.endpoint, headers.get("content-type", ""))
 
 
 def _answer_headers(opened: Opened, exchange: Exchange, *, client: str) -> dict[str, str]:

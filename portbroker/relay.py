@@ -60,6 +60,7 @@ class Relay:
         self._size = 0
         self._reply: Reply | None = None
         self._ended = False
+        self._broken = False
         self._finishing = False
         self._wake: asyncio.Future[None] | None = None
         self._heard = self._loop.time()
@@ -235,10 +236,14 @@ class Relay:
         error.provider = error.provider or self._provider
         if not self.opened.done():
             self.opened.set_exception(error)
+        elif (last := self.answering.fail(error)) is None:
+            self._broken = True
+            if self._reply is not None:
+                self._reply.break_off()
         elif self._reply is not None:
-            self._reply.finish(self.answering.fail(error))
+            self._reply.finish(last)
         else:
-            self._body += self.answering.fail(error)
+            self._body += last
         self._rouse()
 
     def _fault(self) -> None:
@@ -317,4 +322,6 @@ class Relay:
             if not self._ended and self.attempt is not None:
                 await reply.drained()
                 self.attempt.resume()
+        if self._broken:
+            reply.break_off()
         reply.finish()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from portbroker.aliases import meant_model
 from portbroker.config.model import Strategy
 from portbroker.errors import CallError, GatewayError, Kind
 from portbroker.facts import Facts
@@ -167,7 +168,7 @@ class Resolver:
     def _way(self, facts: Facts, model: str, steps: list[Step] | None = None) -> Way:
         """Follow the rules; each is passed through once at most, so that there is an end. Looks go into `steps`."""
         way: list[ModelRule] = []
-        name, certain = model, True
+        name, certain = meant_model(model), True
         while True:
             rule, taken, sure = self._first(facts, name, way, steps)
             certain = certain and sure

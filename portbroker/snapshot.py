@@ -6,9 +6,11 @@ The one rule: a snapshot cannot be wrong, only replaced; it holds no sockets, ta
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from portbroker.config.model import OnLoss, Strategy
 from portbroker.dialects import Dialect
+from portbroker.endpoints import ENDPOINTS, Endpoint
 from portbroker.errors import Kind
 from portbroker.facts import Facts
 from portbroker.fieldmap.effective import FieldMap
@@ -32,6 +34,14 @@ class Route:
     path: str
     dialect: Dialect
     on_loss: OnLoss
+    endpoint: Endpoint | None = None
+    """What is called there, where it is no call that dialects translate."""
+
+
+ENDPOINT_ROUTES: Mapping[str, Route] = {
+    path: Route(path, endpoint.dialect, "report", endpoint) for path, endpoint in ENDPOINTS.items()
+}
+"""The routes that are there in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,7 @@ class Provider:
     models: tuple[str, ...]
     lists: Callable[[str], bool]
     pass_client_credentials: bool
+    endpoints: frozenset[str] = frozenset()
     breaker: Breaker = field(default_factory=Breaker)
     limits: Limits | None = None
     health_check: HealthCheck | None = None
@@ -86,9 +97,17 @@ class Target:
     secrets: tuple[str, ...] = field(repr=False)
     origin_hash: str
 
-    def path_with(self, query: str) -> str:
-        """`path` with a client's query string."""
-        return f"{self.path}{'&' if '?' in self.path else '?'}{query}" if query else self.path
+    def path_with(self, query: str, endpoint: str = "") -> str:
+        """`path`, or that of an endpoint beside it (`/embeddings`), with a client's query string."""
+        path = self._path_of(endpoint) if endpoint else self.path
+        return f"{path}{'&' if '?' in path else '?'}{query}" if query else path
+
+    def _path_of(self, endpoint: str) -> str:
+        """Where calls go, with the endpoint in the place of what the dialect adds; else below the base URL."""
+        place, mark, query = self.path.partition("?")
+        if not place.endswith(self.dialect.path):
+            return urlsplit(self.provider.base_url).path + endpoint
+        return f"{place.removesuffix(self.dialect.path)}{endpoint}{mark}{query}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +139,15 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A name that clients may ask for, as the list of models shows it. `created` is Unix seconds."""
+    """A name that clients may ask for, as the list of models shows it. `created` is Unix seconds; `title` is how a
+    person knows it, where that is not the name."""
 
     id: str
     owner: str
     created: int = 0
     context_window: int | None = None
     max_output_tokens: int | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

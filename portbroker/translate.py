@@ -147,7 +147,9 @@ class Answering(Protocol):
     def end(self) -> bytes:
         """The provider's body ended."""
 
-    def fail(self, error: GatewayError) -> bytes: ...
+    def fail(self, error: GatewayError) -> bytes | None:
+        """The end of an answer that failed; None for one that can only be broken off."""
+
     def ping(self) -> bytes: ...
 
 
@@ -409,4 +411,8 @@ def upstream_headers(
         headers = passthrough_headers(headers, fold(client.items()))
     if target.provider.pass_client_credentials:
         headers = {**headers, **caller_auth(fold(client.items()))}
+    if call.endpoint is not None:
+        headers = {**headers, "accept": "*/*"}  # sound, for one
+        if call.form is not None:
+            headers["content-type"] = call.form.content_type
     return headers

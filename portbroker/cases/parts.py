@@ -94,7 +94,7 @@ def relay(answer: Answering, reads: Iterable[bytes], *, dropped: bool) -> bytes:
         else:
             out.append(answer.end())
     if answer.fault is not None and not answer.told:
-        out.append(answer.fail(answer.fault))
+        out.append(answer.fail(answer.fault) or b"")
     return b"".join(out)
 
 

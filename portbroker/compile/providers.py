@@ -65,6 +65,7 @@ def compile_provider(
         models=config.models,
         lists=compile_glob(config.models),
         pass_client_credentials=config.pass_client_credentials,
+        endpoints=frozenset(proposed.endpoints if config.endpoints is None else config.endpoints),
         breaker=compile_breaker(breaker, config.breaker),
         limits=compile_limits(config.limits),
         health_check=compile_health_check(config.health_check),

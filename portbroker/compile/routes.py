@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from portbroker.compile.faults import Faults
 from portbroker.config.model import RouteConfig
 from portbroker.dialects.registry import DIALECTS
+from portbroker.endpoints import ENDPOINTS
 from portbroker.snapshot import Route
 
-_RESERVED = frozenset({"/", "/health", "/v1/models", "/v1/messages/count_tokens"})
+_RESERVED = frozenset({"/", "/health", "/v1/models", *ENDPOINTS})
 """Paths that PortBroker answers itself."""
 
 

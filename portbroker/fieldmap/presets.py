@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from portbroker.config.model import EndpointName
 from portbroker.fieldmap.globs import compile_glob
 
 _DIRECTORY = Path(__file__).parent.parent / "presets"
@@ -62,6 +63,7 @@ class ProviderDefaults(BaseModel):
     """What a preset says of its providers where the file says nothing.
 
     `key` tells whether a provider can be called without an `api_key`; `base_url` is None where only the user knows it.
+    `endpoints` are those that it has beside its dialect's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +71,7 @@ class ProviderDefaults(BaseModel):
     base_url: str | None = None
     key: Literal["required", "optional", "none"] = "required"
     models: Models = Models()
+    endpoints: tuple[EndpointName, ...] = ()
 
 
 @cache

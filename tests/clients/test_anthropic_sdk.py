@@ -236,7 +236,7 @@ async def test_tokens_are_counted(provider_type: str) -> None:
 async def test_models_are_listed_and_found() -> None:
     async with fronting(saying(Turn("unused"))) as front:
         listed = [model.id async for model in await front.anthropic.models.list()]
-        assert listed == [MODEL]
+        assert listed == [MODEL, f"claude-via-{MODEL}"]
         model = await front.anthropic.models.retrieve(MODEL)
         assert (model.type, model.id, model.display_name) == ("model", MODEL, MODEL)
         assert model.created_at.year >= 1970

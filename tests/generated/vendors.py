@@ -73,6 +73,8 @@ def _vendor(preset: str) -> Iterator[str]:
     text = (_PRESETS / f"{preset}.yaml").read_text(encoding="utf-8")
     lines = text.splitlines()
     yield f"### {preset}\n\n{_comment_before(lines, _first_content(lines))}\n"
+    if endpoints := provider_defaults(preset).endpoints:
+        yield f"\nBeside calls it has {', '.join(f'`{name}`' for name in endpoints)}.\n"
     hosts = read_preset("index")["hosts"][preset]
     if hosts:
         yield f"\nHosts it is known by: {', '.join(f'`{host}`' for host in hosts)}.\n"

@@ -1,0 +1,8 @@
+"""Everything a client asks that is not a call to a model: probes, health, the list of models, stored responses.
+
+The one rule: what we do not serve does not exist, and is said so in the dialect of the path.
+"""
+
+from portbroker.side.dispatch import answer, counted, dialect_of, dumps, meant
+
+__all__ = ["answer", "counted", "dialect_of", "dumps", "meant"]

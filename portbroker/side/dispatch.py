@@ -1,0 +1,114 @@
+"""Which page answers which path, and by which methods.
+
+The one rule: a path that is not here is not served, and whoever asks hears what is.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from portbroker import __version__, web
+from portbroker.call import Call
+from portbroker.conversation import Json
+from portbroker.dialects import Dialect
+from portbroker.dialects.registry import ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES
+from portbroker.endpoints import ENDPOINTS
+from portbroker.errors import CallError
+from portbroker.side.models import list_page, models_dialect, one_model
+from portbroker.side.paths import meant_path
+from portbroker.snapshot import Snapshot
+from portbroker.status import Status
+from portbroker.tokens import estimate
+from portbroker.usage import Exchange
+from portbroker.wire import Reply
+
+_MODELS = "/v1/models"
+
+
+def dumps(body: Any) -> bytes:
+    """A body as JSON bytes."""
+    return orjson.dumps(body)
+
+
+def dialect_of(path: str, headers: Mapping[str, str]) -> Dialect:
+    """The dialect that a client on an unknown or a shared path most likely speaks."""
+    if path == _MODELS or path.startswith(f"{_MODELS}/"):
+        return models_dialect(headers, {})
+    anthropic = "messages" in path or "anthropic" in path or "anthropic-version" in headers
+    return ANTHROPIC_MESSAGES if anthropic else OPENAI_CHAT
+
+
+def meant(path: str, snapshot: Snapshot) -> str:
+    """The path that a client means, as far as anything is served there; see `meant_path`."""
+    return meant_path(path, lambda spelling: _is_served(spelling, snapshot))
+
+
+def _is_served(path: str, snapshot: Snapshot) -> bool:
+    return path in snapshot.routes or path in ENDPOINTS or path in _PAGES or path.startswith(f"{_MODELS}/")
+
+
+def answer(
+    request: web.BaseRequest, reply: Reply, path: str, snapshot: Snapshot, exchange: Exchange, status: Status
+) -> None:
+    """Answer what is not a call. Raises `CallError` (404, 405, 426) for what is not served."""
+    if "websocket" in request.headers.get("upgrade", "").lower():
+        reply.keep_alive = False  # Codex sends its call over a new connection at once, and waits on an old one
+        raise CallError("this gateway does not speak WebSocket: send a POST", kind="invalid", status=426)
+    body = _body(request, path, snapshot, status)
+    headers = {
+        "content-type": "application/json",
+        "request-id": exchange.request_id,
+        "x-request-id": exchange.request_id,
+        "x-portbroker-revision": snapshot.revision,
+    }
+    reply.whole(200, headers, dumps(body))
+
+
+def _body(request: web.BaseRequest, path: str, snapshot: Snapshot, status: Status) -> Json:
+    method = request.method
+    if path in snapshot.routes or path in ENDPOINTS:
+        _allow(method, "POST")
+    if page := _PAGES.get(path):
+        _allow(method, "GET", "HEAD")
+        return page(request, snapshot, status)
+    if path.startswith(f"{_MODELS}/"):
+        _allow(method, "GET", "HEAD")
+        name = unquote(path.removeprefix(f"{_MODELS}/"))
+        return one_model(name, models_dialect(request.headers, {}), request.headers, snapshot)
+    served = ", ".join(sorted(snapshot.routes))
+    raise CallError(f"{path} is not served here; calls go to {served}", kind="not_found", status=404)
+
+
+def _allow(method: str, *allowed: str) -> None:
+    if method not in allowed:
+        raise CallError(f"{method} is not possible here; use {' or '.join(allowed)}", status=405, allow=allowed)
+
+
+def _about(_: web.BaseRequest, snapshot: Snapshot, status: Status) -> Json:
+    return {"name": "PortBroker", "version": __version__, **status.page(), "routes": sorted(snapshot.routes)}
+
+
+def _health(_: web.BaseRequest, snapshot: Snapshot, status: Status) -> Json:
+    active = [p.name for p in snapshot.providers.values() if p.active]
+    return {"status": "ok", **status.page(), "providers": active}
+
+
+def _models(request: web.BaseRequest, snapshot: Snapshot, _: Status) -> Json:
+    return list_page(models_dialect(request.headers, request.query), request.query, snapshot)
+
+
+def counted(call: Call) -> Json:
+    """Our own count of a call's tokens, as the client's dialect tells it."""
+    tokens = estimate(call.body)
+    if call.dialect is OPENAI_RESPONSES:
+        return {"object": "response.input_tokens", "input_tokens": tokens}
+    return {"input_tokens": tokens}
+
+
+_PAGES: dict[str, Callable[[web.BaseRequest, Snapshot, Status], Json]] = {
+    "/": _about,
+    "/health": _health,
+    _MODELS: _models,
+}
