@@ -5,7 +5,6 @@ The one rule: names of headers are in lower case, and the values of one name are
 
 import asyncio
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -28,34 +27,28 @@ class Client(Protocol):
 class Request:
     """What a client asks. `raw_path` is path and query as they came, `length` what the head says of the body's."""
 
-    def __init__(
-        self,
-        client: Client,
-        method: str,
-        raw_path: str,
-        headers: Mapping[str, str],
-        *,
-        length: int | None = None,
-        chunks: bool = True,
-        keep_alive: bool = False,
-        max_body: int = 0,
-    ) -> None:
+    __slots__ = (
+        "_broken", "_pieces", "_waiting", "chunks", "client", "complete", "headers", "keep_alive", "length", "max_body",
+        "method", "raw_path",
+    )  # fmt: skip
+
+    def __init__(self, client: Client, method: str, raw_path: str, headers: Mapping[str, str]) -> None:
         self.client = client
         self.method = method
         self.raw_path = raw_path
         self.headers = headers
-        self.length = length
-        self.chunks = chunks
+        self.length: int | None = None
+        self.chunks = True
         """Whether the client understands an answer in chunks: not before HTTP/1.1."""
-        self.keep_alive = keep_alive
-        self.max_body = max_body
+        self.keep_alive = False
+        self.max_body = 0
         self.complete = False
         """The whole body is here."""
         self._pieces: list[bytes] = []
         self._broken = False
         self._waiting: asyncio.Future[None] | None = None
 
-    @cached_property
+    @property
     def query(self) -> Mapping[str, str]:
         """The query by name; of several values the first."""
         return dict(reversed(parse_qsl(self.raw_path.partition("?")[2], keep_blank_values=True)))

@@ -47,33 +47,41 @@ class RequestParser:
 
     def feed(self, data: bytes) -> list[Request]:
         """The requests that began with what came. One that breaks off at once was none."""
-        self._heard = heard = []
+        heard: list[Request] = []
+        self._heard = heard
+        rest: bytes | None = data
+        while rest is not None:
+            rest = self._parse(rest)
+        if self._coming is not None or self._path:
+            self._take_stock(len(data))
+        return heard
+
+    def _parse(self, data: bytes) -> bytes | None:
+        """What is still to be parsed."""
         try:
-            self._parse(data)
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # Not here: what follows is HTTP as before. But the parser has let a body go by as if it were not.
+            return self._asked_without() + data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             if not self._last:
                 self._break(error)
+        return None
+
+    def _take_stock(self, size: int) -> None:
+        """Something is not complete: hand on what there is of a body; no head is endless, and no trailers are."""
         if self._coming is not None and self._pieces:
             self._coming.feed(self._pieces)
             self._pieces.clear()
             self._barren = -1
-        elif self._coming is not None or self._path:
-            self._bound(len(data))
-        return heard
+        else:
+            self._barren += size if self._barren >= 0 else 1
+            if self._barren > _LONGEST_HEAD:
+                self._break(NotHttp("its head does not end", 431))
 
     def close(self) -> None:
         """Let go of the parser, which holds this: a body of megabytes must not wait for the garbage collector."""
         del self._parser
-
-    def _parse(self, data: bytes) -> None:
-        while True:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                # Not here: what follows is HTTP as before. But the parser has let a body go by as if it were not.
-                data = self._asked_without() + data[upgrade.args[0] :]
-            else:
-                return
 
     def _asked_without(self) -> bytes:
         """The last head without the wish to upgrade."""
@@ -82,13 +90,8 @@ class RequestParser:
         version = self._parser.get_http_version().encode()
         line = b"%b %b HTTP/%b\r\n" % (self._parser.get_method(), self._path, version)
         fields = [b"%b: %b\r\n" % field for field in self._wished if field[0].lower() != b"upgrade"]
+        self._path = b""
         return line + b"".join(fields) + b"\r\n"
-
-    def _bound(self, size: int) -> None:
-        """No head is endless, and no trailers are."""
-        self._barren += size if self._barren >= 0 else 1
-        if self._barren > _LONGEST_HEAD:
-            self._break(NotHttp("its head does not end", 431))
 
     def _break(self, error: Exception) -> None:
         told = error if isinstance(error, NotHttp) else error.__context__
@@ -101,10 +104,6 @@ class RequestParser:
 
     # what the parser calls
 
-    def on_message_begin(self) -> None:
-        self._barren = -1
-        self._path = b""
-
     def on_url(self, path: bytes) -> None:
         self._path += path
         if len(self._path) > LONGEST:
@@ -112,10 +111,6 @@ class RequestParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name, value))
-        if len(name) + len(value) > LONGEST:
-            raise _too_long()
-        if len(self._fields) > MOST_HEADERS:
-            raise NotHttp(f"it has more than {MOST_HEADERS} headers", 431)
 
     def on_headers_complete(self) -> None:
         if self._last:
@@ -127,6 +122,7 @@ class RequestParser:
         self._path = b""
         self._fields.clear()
         self._wished = None
+        self._barren = -1
         self._heard.append(request)
 
     def _request(self, fields: list[tuple[bytes, bytes]]) -> Request:
@@ -141,17 +137,13 @@ class RequestParser:
             raise NotHttp("it has no Host")
         if "transfer-encoding" in headers and not (chunks and headers["transfer-encoding"].lower() == "chunked"):
             raise NotHttp("its transfer-encoding is not known here")
-        length = headers.get("content-length")
-        return Request(
-            self._client,
-            parser.get_method().decode("ascii"),
-            self._path.decode("ascii"),
-            headers,
-            length=None if length is None else int(length),
-            chunks=chunks,
-            keep_alive=parser.should_keep_alive(),  # true only here: the parser forgets it at the end
-            max_body=self._max_body,
-        )
+        request = Request(self._client, parser.get_method().decode("ascii"), self._path.decode("ascii"), headers)
+        if "content-length" in headers:
+            request.length = int(headers["content-length"])
+        request.chunks = chunks
+        request.keep_alive = parser.should_keep_alive()  # true only here: the parser forgets it at the end
+        request.max_body = self._max_body
+        return request
 
     def on_message_complete(self) -> None:
         request, self._coming = self._coming, None
@@ -163,10 +155,14 @@ class RequestParser:
 
 
 def _by_name(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    if len(fields) > MOST_HEADERS:
+        raise NotHttp(f"it has more than {MOST_HEADERS} headers", 431)
     headers: dict[str, str] = {}
     for field, value in fields:
-        name = _text(field)
-        text = value.decode("utf-8", "surrogateescape").strip()
+        if len(field) + len(value) > LONGEST:
+            raise _too_long()
+        name = _lowered(field)
+        text = str(value, "utf-8", "surrogateescape").strip()
         if name in headers:
             if name == "host":
                 raise NotHttp("it has more than one Host")
@@ -176,8 +172,8 @@ def _by_name(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1024)
-def _text(word: bytes) -> str:
-    return word.decode("latin-1").lower()
+def _lowered(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
 def _too_long() -> NotHttp:
