@@ -9,6 +9,7 @@ import orjson
 
 from portbroker.conversation import Conversation, Json, Report
 from portbroker.dialects import Dialect
+from portbroker.dialects.known_tools import KnownTools
 from portbroker.dialects.registry import CHAT_BY_INPUT, OPENAI_CHAT
 from portbroker.endpoints import Endpoint
 from portbroker.errors import CallError
@@ -26,6 +27,9 @@ class Form:
 
     content_type: str
     model: Span
+
+
+_known_tools = KnownTools()
 
 
 @dataclass(slots=True)
@@ -91,7 +95,7 @@ def parse_call(raw: bytes, dialect: Dialect) -> Call:
 
 def _object(raw: bytes) -> Json:
     try:
-        body = orjson.loads(raw)
+        body = _known_tools.loads(raw)
     except orjson.JSONDecodeError as error:
         message = "the request body is empty" if not raw.strip() else f"the request body is not valid JSON: {error}"
         raise CallError(message) from None

@@ -11,7 +11,7 @@ that do not know them leave them out.
 """
 
 from binascii import b2a_base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from random import randbytes
@@ -21,6 +21,16 @@ import orjson
 
 Json: TypeAlias = dict[str, Any]
 Event: TypeAlias = dict[str, Any]
+
+class Lasting(list[Any]):
+    """A list that many calls have in common: `made` keeps what was made of it, by who made it. Nobody changes it."""
+
+    __slots__ = ("made",)
+
+    def __init__(self, items: Iterable[Any] = ()) -> None:
+        super().__init__(items)
+        self.made: dict[str, Any] = {}
+
 
 AdaptationCode = Literal["dropped", "clamped", "changed", "degraded", "inlined", "added", "invalid", "unknown"]
 

@@ -41,7 +41,7 @@ def member_spans(raw: bytes, key: str) -> list[Span]:
         end = _end(_STRING, raw, found.end())
         name = raw[found.end() : end]
         start = _end(_COLON, raw, end)
-        place = _value_end(raw, start)
+        place = value_end(raw, start)
         if name == plain or (b"\\" in name and orjson.loads(name) == key):
             spans.append((start, place))
     return spans
@@ -79,7 +79,8 @@ def _model_spans(raw: bytes, body: Json) -> list[Span]:
     return member_spans(raw, "model")
 
 
-def _value_end(raw: bytes, start: int) -> int:
+def value_end(raw: bytes, start: int) -> int:
+    """Where the value that begins at `start` ends."""
     first = raw[start]
     if first == 0x22:  # "
         return _end(_STRING, raw, start)

@@ -6,7 +6,7 @@ The one rule: blocks stay the client's own dicts. They are checked once, here, a
 from functools import lru_cache
 from typing import Any, Final
 
-from portbroker.conversation import AnswerContext, Block, Conversation, Json, Report, Tool, Turn
+from portbroker.conversation import AnswerContext, Block, Conversation, Json, Lasting, Report, Tool, Turn
 from portbroker.dialects.anthropic_messages.shapes import (
     NUMBER,
     Fields,
@@ -117,12 +117,24 @@ def _check_choice(choice: Json | None) -> None:
 
 
 def _tools(body: Json) -> list[Tool]:
-    tools = []
-    for index, tool in enumerate(body.get("tools") or ()):
+    declared = body.get("tools")
+    if not declared:
+        return []
+    if not isinstance(declared, Lasting):
+        return _declared(declared)
+    if "tools" not in declared.made:
+        declared.made["tools"] = Lasting(_declared(declared))
+    known: list[Tool] = declared.made["tools"]
+    return known
+
+
+def _declared(tools: list[Any]) -> list[Tool]:
+    read = []
+    for index, tool in enumerate(tools):
         path = f"tools[{index}]"
         check_tool(tool, path)
-        tools.append(Tool(tool, path))
-    return tools
+        read.append(Tool(tool, path))
+    return read
 
 
 def _turns(body: Json) -> list[Turn]:

@@ -7,7 +7,7 @@ The one rule: `tools`, `tool_choice` and `parallel_tool_calls` go together or no
 from typing import Any
 
 from portbroker.config.options import Options
-from portbroker.conversation import Json, Report, Tool
+from portbroker.conversation import Json, Lasting, Report, Tool
 from portbroker.dialects.client_tools import client_tool
 from portbroker.dialects.schemas import openai_strict
 from portbroker.dialects.tool_names import ToolNames
@@ -16,6 +16,32 @@ from portbroker.dialects.written import compact
 
 def encode_tools(tools: list[Tool], choice: Json | None, names: ToolNames, options: Options, report: Report) -> Json:
     """The keys of the body that offer tools and say which must be used."""
+    offer = _known_offer if isinstance(tools, Lasting) else _offer
+    keys = offer(tools, names, options, report)
+    if "tools" in keys:
+        return {**keys, **_choice(choice, keys["tools"], names, options, report)}
+    if choice is not None:
+        report.add("dropped", "tool_choice")
+    return keys
+
+
+def _known_offer(tools: list[Tool], names: ToolNames, options: Options, report: Report) -> Json:
+    """What `_offer` gives, names and report included, made once for all calls with these tools and options."""
+    assert isinstance(tools, Lasting)
+    made = tools.made.get("openai.chat")
+    if made is None or made[0] is not options:
+        own_names, own_report = ToolNames(options.tool_name_max), Report()
+        keys = _offer(tools, own_names, options, own_report)
+        made = tools.made["openai.chat"] = options, keys, own_names.shortened, list(own_report)
+    _, keys, shortened, adaptations = made
+    names.shortened.update(shortened)
+    for adaptation in adaptations:
+        report.add(adaptation.code, adaptation.path)
+    return keys
+
+
+def _offer(tools: list[Tool], names: ToolNames, options: Options, report: Report) -> Json:
+    """The keys that offer tools."""
     keys: Json = {}
     functions: list[Json] = []
     searches = options.web_search == "options"
@@ -25,10 +51,7 @@ def encode_tools(tools: list[Tool], choice: Json | None, names: ToolNames, optio
         elif function := _function(tool, names, options, report):
             functions.append({"type": "function", "function": function})
     if functions:
-        offered = {function["function"]["name"] for function in functions}
-        return {**keys, "tools": functions, **_choice(choice, offered, names, options, report)}
-    if choice is not None:
-        report.add("dropped", "tool_choice")
+        keys["tools"] = functions
     return keys
 
 
@@ -75,14 +98,14 @@ def _make_strict(function: Json, tool: Tool, options: Options, report: Report) -
         report.add("dropped", f"{tool.path}.strict")
 
 
-def _choice(choice: Json | None, offered: set[str], names: ToolNames, options: Options, report: Report) -> Json:
+def _choice(choice: Json | None, offered: list[Json], names: ToolNames, options: Options, report: Report) -> Json:
     if choice is None:
         return {}
     keys: Json = {}
     kind = choice["type"]
     if kind == "tool":
         name = names.put(choice["name"])
-        if name in offered:
+        if any(tool["function"]["name"] == name for tool in offered):
             keys["tool_choice"] = {"type": "function", "function": {"name": name}}
         else:
             report.add("dropped", "tool_choice")
