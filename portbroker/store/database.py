@@ -35,3 +35,10 @@ class Database(Protocol):
 
     async def changed(self) -> None:
         """Return when a key may have changed: after a second at most, unless the database tells by itself."""
+
+
+IDEMPOTENT = frozenset({
+    "version", "check_pepper", "key", "key_by_hash", "keys", "key_version", "audit", "usage", "events", "spending",
+    "record", "reserve", "release", "sweep", "forget",
+})  # fmt: skip
+"""Operations that can be asked again when nobody knows whether they were carried out."""

@@ -19,7 +19,11 @@ def _database(config: DatabaseConfig, directory: Path) -> Database:
         from portbroker.store.sqlite import SqliteDatabase
 
         return SqliteDatabase(sqlite_path(config.location, directory))
-    raise StoreError(f"{config.kind} is not served yet")
+    if not config.location:
+        raise StoreError("`type: postgresql` needs a URL: set `url` under `database:`, or DATABASE_URL")
+    from portbroker.store.postgresql import PostgresqlDatabase
+
+    return PostgresqlDatabase(config.location)
 
 
 def sqlite_path(url: str, directory: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The three databases that the contract runs on: each opens a `Store` of its own, with nothing in it."""
+"""The databases that the contract runs on: each opens stores on one new database, with nothing in it."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -8,20 +8,35 @@ from typing import TypeAlias
 
 from portbroker.store import Store
 from portbroker.store.called import CalledStore
+from portbroker.store.database import Database
+from portbroker.store.postgresql import PostgresqlDatabase
 from portbroker.store.sqlite import SqliteDatabase
+from tests.postgresql import Cluster
 
 Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[Store]]
 """Opens one more store on the same database."""
 
 
-def on_sqlite(path: Path) -> Opening:
-    @contextlib.asynccontextmanager
-    async def opening() -> AsyncIterator[Store]:
-        store = CalledStore(SqliteDatabase(path / "portbroker.db"))
-        await store.open()
-        try:
-            yield store
-        finally:
-            await store.close()
+@contextlib.asynccontextmanager
+async def opened(database: Database) -> AsyncIterator[Store]:
+    """A store on this database, until the context ends."""
+    store = CalledStore(database)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
 
-    return opening
+
+@contextlib.asynccontextmanager
+async def on_sqlite(directory: Path, _: Callable[[], Cluster]) -> AsyncIterator[Opening]:
+    yield lambda: opened(SqliteDatabase(directory / "portbroker.db"))
+
+
+@contextlib.asynccontextmanager
+async def on_postgresql(_: Path, cluster: Callable[[], Cluster]) -> AsyncIterator[Opening]:
+    async with cluster().database() as url:
+        yield lambda: opened(PostgresqlDatabase(url))
+
+
+DATABASES = {"sqlite": on_sqlite, "postgresql": on_postgresql}
