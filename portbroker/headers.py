@@ -120,8 +120,8 @@ def telling_headers(upstream: Mapping[str, str]) -> dict[str, str]:
 
 _COPIED = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
 _UPSTREAM_ID = "x-portbroker-upstream-request-id"
-_SAYING = _COPIED | {"request-id", "x-request-id"}
-_KEPT = _SAYING | {"date"}
+_IDS = frozenset({"request-id", "x-request-id"})
+_KEPT = _COPIED | _IDS | {"date"}
 
 
 def answer_headers(upstream: Mapping[str, str], client: str, *, alone: bool = True) -> dict[str, str]:
@@ -129,20 +129,20 @@ def answer_headers(upstream: Mapping[str, str], client: str, *, alone: bool = Tr
 
     `alone` says that one provider serves this client: only then are its rate limits the client's.
     """
-    if not _tells(tuple(upstream)):
-        return {}
-    headers = {name: upstream[name] for name in _COPIED if name in upstream and _sensible(name, upstream[name])}
-    if (request_id := upstream.get("request-id") or upstream.get("x-request-id")) and _fit(request_id):
+    copied, identified, limited = _telling(tuple(upstream))
+    headers = {name: upstream[name] for name in copied if _sensible(name, upstream[name])} if copied else {}
+    if identified and (request_id := upstream.get("request-id") or upstream.get("x-request-id")) and _fit(request_id):
         headers[_UPSTREAM_ID] = request_id
-    if alone:
+    if limited and alone:
         headers |= {name: value for name, value in rate_limits_for(client, upstream).items() if _fit(value)}
     return headers
 
 
 @lru_cache(maxsize=256)  # a provider's answers all have the same names: this costs a tenth of looking at each
-def _tells(names: tuple[str, ...]) -> bool:
-    """Whether headers of these names may say anything to a client."""
-    return any(name in _SAYING or name.startswith(_RATE_LIMITS) for name in names)
+def _telling(names: tuple[str, ...]) -> tuple[tuple[str, ...], bool, bool]:
+    """Of headers of these names: those to copy, whether one is the request's id, whether any are rate limits."""
+    copied = tuple(name for name in names if name in _COPIED)
+    return copied, not _IDS.isdisjoint(names), any(name.startswith(_RATE_LIMITS) for name in names)
 
 
 def _fit(value: str) -> bool:

@@ -30,6 +30,15 @@ class Origin:
     ca_file: str | None = None
     client_cert: str | None = None
     proxy: Proxy | None = None
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Kept, because each call finds its connections by it.
+        where = (self.scheme, self.host, self.port, self.ca_file, self.client_cert, self.proxy)
+        object.__setattr__(self, "_hash", hash(where))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 def _never(origin: Origin) -> bool:

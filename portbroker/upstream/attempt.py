@@ -93,11 +93,10 @@ class HttpAttempt:
         self._last = self.sent_at = self._clock()
         connection.watch(self.due())
 
-    def answered(self, connection: "Connection", status: int, headers: Mapping[str, str]) -> None:
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """The head of the answer is here."""
         self._phase = _ANSWER
         self._last = self._clock()
-        connection.watch(self.due())
         if self.sink is not None:
             self.sink.head(status, headers)
 

@@ -7,7 +7,6 @@ from portbroker.origin import Origin
 from portbroker.upstream.attempt import HttpAttempt
 from portbroker.upstream.dialing import Dialer
 from portbroker.upstream.faults import WireFault, fault
-from portbroker.upstream.head import request_head
 from portbroker.upstream.interface import Attempt, Sink, Upstream, UpstreamRequest
 from portbroker.upstream.limits import Limits
 from portbroker.upstream.pool import Pool
@@ -36,7 +35,7 @@ class HttpUpstream:
             pool = self._open(request.origin)
         attempt = HttpAttempt(pool, request, sink, pool.loop)
         try:
-            attempt.wire = request_head(request)
+            attempt.wire = pool.heads.of(request)
         except WireFault as error:
             pool.loop.call_soon(attempt.fail, fault(request, str(error)))
             return attempt

@@ -181,7 +181,9 @@ class Connection(asyncio.Protocol):
             self._head_ready = False
             if not 200 <= self._status <= 599:
                 raise WireFault(f"sent an answer that is not HTTP (status {self._status})")
-            attempt.answered(self, self._status, self._headers())
+            attempt.answered(self._status, self._headers())
+            if not self._complete:
+                self.watch(attempt.due())
         if self._pieces:
             self._barren = 0
             body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)

@@ -4,6 +4,7 @@ The one rule: what two readers could understand differently is neither written n
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from portbroker.upstream.faults import WireFault, authority
@@ -12,6 +13,8 @@ from portbroker.upstream.limits import Limits
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"/[!-~]*")
+_KEPT = 256
+"""Heads that are kept for an origin."""
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 # Written by the transport itself, or a matter of one connection only.
@@ -21,17 +24,42 @@ _OURS = frozenset({
 })  # fmt: skip
 
 
+class Heads:
+    """The heads of requests to one origin; what they have in common call after call is written once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, str], tuple[Mapping[str, str], bytes]] = {}
+
+    def of(self, request: UpstreamRequest) -> bytes:
+        """Request line and headers, with the blank line. Raises `WireFault` on what must not be written."""
+        if not request.lasting or request.method != "POST":
+            return request_head(request)
+        key = (id(request.headers), request.target)
+        kept = self._kept.get(key)
+        if kept is None:
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            # The headers are kept with their lines: as long as they are, nothing else has their id.
+            self._kept[key] = kept = (request.headers, _lines(request))
+        return b"%bcontent-length: %d\r\n\r\n" % (kept[1], len(request.body))
+
+
 def request_head(request: UpstreamRequest) -> bytes:
     """Request line and headers, with the blank line. Raises `WireFault` on what must not be written."""
+    length = b"content-length: %d\r\n\r\n" % len(request.body) if request.body or request.method != "GET" else b"\r\n"
+    return _lines(request) + length
+
+
+def _lines(request: UpstreamRequest) -> bytes:
+    """The head without what depends on the body."""
     origin = request.origin
     opening = _opening(request.method, request.target, origin.scheme, origin.host, origin.port)
     lines = [f"{name}: {value}\r\n" for name, value in request.headers.items() if _sendable(name)]
-    length = f"content-length: {len(request.body)}\r\n\r\n" if request.body or request.method != "GET" else "\r\n"
     head = "".join(lines)
     if head.count("\n") != len(lines) or head.count("\r") != len(lines) or "\0" in head:
         raise WireFault("cannot be asked: a header to be sent holds a line break or a NUL")
     try:
-        return f"{opening}{head}{length}".encode()
+        return f"{opening}{head}".encode()
     except UnicodeEncodeError as error:
         raise WireFault("cannot be asked: a header to be sent is no valid text") from error
 

@@ -18,7 +18,8 @@ class UpstreamRequest:
     """One request, ready to be written. `target` is path and query.
 
     What belongs to the transport (host, content-length, accept-encoding, connection and the like) is written by it,
-    and left out where `headers` hold it.
+    and left out where `headers` hold it. `lasting` says that `headers` is the same object call after call, and is never
+    changed: then its lines are written once.
     """
 
     origin: Origin
@@ -28,6 +29,7 @@ class UpstreamRequest:
     timeouts: Timeouts = field(default_factory=Timeouts)
     provider: str = ""
     method: str = "POST"
+    lasting: bool = False
 
 
 class Attempt(Protocol):

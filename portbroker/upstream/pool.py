@@ -13,6 +13,7 @@ from portbroker.upstream.attempt import HttpAttempt
 from portbroker.upstream.connection import Connection
 from portbroker.upstream.dialing import Dialer
 from portbroker.upstream.faults import unreachable
+from portbroker.upstream.head import Heads
 from portbroker.upstream.limits import Limits
 
 
@@ -33,6 +34,7 @@ class Pool:
         self.retired = False
         """No longer in the configuration: connections close as soon as they are free."""
         self.connections: set[Connection] = set()
+        self.heads = Heads()
         self._dialer = dialer
         self._emptied = emptied
         self._idle: list[Connection] = []  # in the order of their last use: the oldest first

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from portbroker.origin import Origin
 from portbroker.upstream import UpstreamRequest
 from portbroker.upstream.faults import WireFault
-from portbroker.upstream.head import _OURS, request_head
+from portbroker.upstream.head import _OURS, Heads, request_head
 
 ACME = Origin("https", "api.acme.test", 443)
 
@@ -43,6 +43,26 @@ def test_a_get_without_a_body_has_no_length() -> None:
 def test_headers_that_frame_the_message_are_the_transports_own() -> None:
     forged = {"Content-Length": "99", "Transfer-Encoding": "chunked", "HOST": "evil.test", "Accept-Encoding": "gzip"}
     assert request_head(UpstreamRequest(ACME, "/v1/messages", forged, b"{}")) == head()
+
+
+def test_a_head_that_lasts_is_the_same_but_for_its_length() -> None:
+    heads, headers, other = Heads(), {"x-api-key": "one"}, {"x-api-key": "two"}
+    for body in (b"{}", b"", b"x" * 1000, b"{}"):
+        for sent, path in ((headers, "/a"), (other, "/a"), (headers, "/b")):
+            lasting = UpstreamRequest(ACME, path, sent, body, lasting=True)
+            assert heads.of(lasting) == request_head(UpstreamRequest(ACME, path, sent, body))
+
+
+def test_a_head_that_lasts_is_looked_at_as_any_other() -> None:
+    with pytest.raises(WireFault):
+        Heads().of(UpstreamRequest(ACME, "/", {"x": "a\r\ny: b"}, b"", lasting=True))
+
+
+def test_more_heads_than_are_kept_are_still_right() -> None:
+    heads, headers = Heads(), {"x": "y"}
+    for number in range(1000):
+        request = UpstreamRequest(ACME, f"/{number}", headers, b"{}", lasting=True)
+        assert heads.of(request) == request_head(request)
 
 
 @pytest.mark.parametrize("value", ["a\r\nx: y", "a\ny", "a\ry", "a\0y", "\n", "\ud800"])
