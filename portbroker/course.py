@@ -5,7 +5,7 @@
 The one rule: this decides and does nothing: no I/O, no task, and the clock is `Health`'s.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Literal, TypeAlias
@@ -104,7 +104,8 @@ class Course:
         self._tokens = tokens
         self._ends = ends
         self._entries: list[Entry] = []
-        self._unseen = targets  # few calls ever look at more than the first
+        self._targets = targets
+        self._unseen = len(targets)  # so many of the last of them; few calls ever look at more than the first
         self._fallen = False
         self._made = 0
         self._waited = 0.0
@@ -117,11 +118,13 @@ class Course:
     def next(self) -> Step:
         """The next step. After a `Try`, say how it went before asking again."""
         now = self._health.clock()
-        self._stop_waiting(now)
+        if self._waits_from >= 0.0:
+            self._stop_waiting(now)
         if self._made >= self._retry.attempts or now >= self._ends:
             return self._stop(now, inf)
-        soonest = inf
-        for entry in self._candidates():
+        soonest, number = inf, 0
+        while (entry := self._candidate(number)) is not None:
+            number += 1
             key, when = self._key(entry, now)
             if key is None or not self._affordable(entry, now):
                 continue
@@ -138,21 +141,24 @@ class Course:
         now = self._health.clock()
         if self._made >= self._retry.attempts or not self._budget.left(self._retry, now):
             return None
-        for entry in self._candidates():
+        number = 0
+        while (entry := self._candidate(number)) is not None:
+            number += 1
             key, when = self._key(entry, now)
             if entry is not beside.entry and key is not None and when <= now and not entry.times:
                 entry.why = "hedge"
                 return self._try(entry, key, now)
         return None
 
-    def _candidates(self) -> Iterator[Entry]:
-        """What may still be tried, the best first."""
-        yield from tuple(self._entries)
-        while self._unseen:
-            yield self._see()
+    def _candidate(self, number: int) -> Entry | None:
+        """What may still be tried, by number, the best first."""
+        if number < len(self._entries):
+            return self._entries[number]
+        return self._see() if self._unseen else None
 
     def _see(self) -> Entry:
-        (target, pool), self._unseen = self._unseen[0], self._unseen[1:]
+        target, pool = self._targets[-self._unseen]
+        self._unseen -= 1
         self._entries.append(entry := Entry(target, pool, 1 + self._retry.same_target))
         return entry
 
@@ -170,9 +176,8 @@ class Course:
         self._stop_waiting(self._health.clock())
 
     def _stop_waiting(self, now: float) -> None:
-        if self._waits_from >= 0.0:
-            self._waited += now - self._waits_from
-            self._waits_from = -1.0
+        self._waited += now - self._waits_from
+        self._waits_from = -1.0
 
     # which target and key
 
@@ -200,27 +205,25 @@ class Course:
         if provider.limits is not None:
             free = self._limits.free_at(provider.name, key.id, provider.limits, self._tokens(), now)
             when = max(when, free)
-        return max(when, entry.not_before)
+        return max(when, entry.not_before) if entry.times else when
 
     def _affordable(self, entry: Entry, now: float) -> bool:
-        return not self._is_paid(entry) or self._budget.left(self._retry, now)
+        return not self._made or not self._is_paid(entry) or self._budget.left(self._retry, now)
 
     def _is_paid(self, entry: Entry) -> bool:
         """What may only add to somebody's trouble is paid from the budget; the first attempt of a call never is."""
-        if not self._made:
-            return False
         return entry.why in ("same target", "hedge") or self._health.failing(entry.target.provider.name)
 
     def _try(self, entry: Entry, key: Credential, now: float) -> Try:
         target, provider = entry.target, entry.target.provider
-        if self._is_paid(entry):
+        if self._made and self._is_paid(entry):
             self._budget.pay(now)
         self._made += 1
         step = Try(
             entry, target, entry.pool, key,
             why=entry.why if self._made > 1 else "first",
             began=now,
-            last=len(self._entries) + len(self._unseen) == 1 or self._made >= self._retry.attempts,
+            last=len(self._entries) + self._unseen == 1 or self._made >= self._retry.attempts,
         )  # fmt: skip
         step.probed = self._health.begin(provider.name, key.id, target.model, now)
         if provider.limits is not None:
