@@ -16,6 +16,7 @@ from portbroker.clients import Clients
 from portbroker.config.load import Loaded
 from portbroker.demo import DemoUpstream
 from portbroker.gateway import Gateway
+from portbroker.history import history_of
 from portbroker.listening import BACKLOG, bind, url_of, waiting
 from portbroker.origin import Origin
 from portbroker.probes import Probes
@@ -116,7 +117,7 @@ async def serve(path: Path, loaded: Loaded, snapshot: Snapshot, *, host: str, po
     """
     stop = told_to_stop()
     async with running(snapshot, host=host, port=port, max_body=loaded.config.server.max_body) as listening:
-        reloader = Reloader(path, loaded, snapshot, listening)
+        reloader = Reloader(path, loaded, snapshot, listening, history_of(path, loaded))
         _on_signal(lambda: reloader.trigger("SIGHUP"), *_RELOADING)
         log.info("serving %s, revision %s", listening.url, snapshot.revision)
         async with reloading(reloader):

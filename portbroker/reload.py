@@ -17,6 +17,7 @@ from portbroker.config.endmark import cut, ended
 from portbroker.config.load import Loaded, load
 from portbroker.diff import Change, differences
 from portbroker.errors import ConfigError, PortBrokerError, Problem
+from portbroker.history import History
 from portbroker.named import origins
 from portbroker.origin import Origin
 from portbroker.reload_words import refused_words, switched_words
@@ -57,7 +58,9 @@ class Serving(Protocol):
 class Reloader:
     """Keeps `serving` at what the file at `path` says, beginning with `loaded`, which is served already."""
 
-    def __init__(self, path: Path, loaded: Loaded, snapshot: Snapshot, serving: Serving) -> None:
+    def __init__(
+        self, path: Path, loaded: Loaded, snapshot: Snapshot, serving: Serving, history: History | None = None
+    ) -> None:
         self.files: Collection[Path] = loaded.files | {path}
         self.status = Status(snapshot.revision, time.time())
         self._path = path
@@ -65,6 +68,7 @@ class Reloader:
         self._loaded, self._snapshot = loaded, snapshot
         self._ended = ended(loaded)
         self._serving = serving
+        self._history = history
         self._lock = asyncio.Lock()
         self._wanted = asyncio.Event()
         self._cause = ""
@@ -74,6 +78,8 @@ class Reloader:
         """Reload on every change and every `trigger`, until cancelled."""
         # What changed between the first reading and the first look is noticed by nobody else.
         self.trigger("save")
+        if self._history:
+            await asyncio.to_thread(self._history.keep, self._loaded, "start")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._obey())
@@ -138,6 +144,9 @@ class Reloader:
         before, self._loaded, self._snapshot = self.status.revision, found.loaded, found.snapshot
         self._ended = self._ended | ended(found.loaded)
         self.status = Status(found.snapshot.revision, time.time(), self.status.last)
+        if self._history:
+            told = [change.text for change in found.changes]
+            await asyncio.to_thread(self._history.keep, found.loaded, cause, told, self.status.loaded_at)
         log.info("%s", switched_words(before, found.snapshot.revision, found.changes, cause))
         for warning in found.loaded.warnings:
             log.warning("%s", warning)

@@ -18,6 +18,8 @@ COMMANDS: Final = {
     "check": "tell whether a file can be served, and what it means",
     "test": "run the tests of a file, or a file of translation cases",
     "diff": "say what another file changes for callers",
+    "history": "list the last revisions that were served",
+    "rollback": "make the file what it was",
     "explain": "say where a model's calls go, and why",
     "translate": "show the exact body that a provider would get",
     "show": "print the field map in force for a provider",

@@ -28,7 +28,9 @@ def cut(loaded: Loaded, had: frozenset[str]) -> list[Problem]:
 
 def _texts(loaded: Loaded) -> Iterator[tuple[str, bytes]]:
     yield "", loaded.text
-    yield from loaded.parts().items()
+    for name, text in loaded.parts().items():
+        if name in loaded.included:
+            yield name, text
 
 
 def _file(loaded: Loaded, name: str) -> str:

@@ -17,6 +17,9 @@ from portbroker.config.syntax import Fault
 from portbroker.errors import Problem
 
 MAX_VALUE = 64 * 1024
+SECRETS = "secrets.yaml"
+NAMES = " (names)"
+"""Ends the name under which is kept what a pattern matched."""
 
 
 class Missing(Exception):
@@ -41,7 +44,8 @@ class Surroundings:
 class Environment:
     """What templates may read. `files` grows with each file that was read, or looked for and not found.
 
-    `variables` stand for those of the process, `kept` for the files: with it, nothing is read.
+    `variables` stand for those of the process, `kept` for the files: with it, nothing is read. `instead` stands for
+    some of the files, and the others are read.
     """
 
     def __init__(
@@ -49,12 +53,13 @@ class Environment:
         directory: Path,
         variables: Mapping[str, str] | None = None,
         kept: Mapping[str, bytes | None] | None = None,
+        instead: Mapping[str, bytes] | None = None,
     ) -> None:
         self.directory = directory
         self.files: set[Path] = set()
         self.problems: list[Problem] = []
         self._live = kept is None
-        self._kept = dict(kept or {})
+        self._kept = dict(kept or instead or {})
         self._real = real = dict(os.environ if variables is None else variables)
         self._origin = dict.fromkeys(dotenv := self._dotenv(), ".env") | dict.fromkeys(real, "environment")
         self.variables: dict[str, str] = {**dotenv, **real}
@@ -111,7 +116,7 @@ class Environment:
         if ".." not in Path(pattern).parts:
             pattern = posixpath.normpath(pattern)
         self._check_inside(pattern)
-        key = f"{pattern} (names)"
+        key = pattern + NAMES
         if key not in self._kept and self._live:
             self._kept[key] = "\0".join(self._matching(pattern)).encode()
         return [name for name in (self._kept.get(key) or b"").decode().split("\0") if name]

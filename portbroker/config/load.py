@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 
 from portbroker.config import check, document, include, overrides, rendering, source
 from portbroker.config.document import Document
-from portbroker.config.environment import Environment, Surroundings
+from portbroker.config.environment import NAMES, Environment, Surroundings
 from portbroker.config.model import Config
 from portbroker.config.own import Own, read_own
 from portbroker.config.place import Finding, Path, dotted
@@ -47,8 +47,9 @@ class Loaded:
     own: Own = field(default_factory=Own, repr=False)
 
     def parts(self) -> dict[str, bytes]:
-        """The included files, by their names."""
-        return {name: self.surroundings.files.get(name) or b"" for name in self.included}
+        """The included files by their names, and what the patterns matched by these."""
+        files = self.surroundings.files
+        return {name: data or b"" for name, data in files.items() if name in self.included or name.endswith(NAMES)}
 
     def part_file(self, name: str) -> str:
         """An included file as problems name it."""
@@ -86,14 +87,16 @@ def load_text(
     directory: FilePath,
     environ: Mapping[str, str] | None = None,
     kept: Mapping[str, bytes | None] | None = None,
+    instead: Mapping[str, bytes] | None = None,
     thorough: bool = False,
 ) -> Loaded:
     """The configuration in the bytes of a file. `directory` is where `.env`, `secrets.yaml` and `file('…')` are.
 
-    With `kept` (the files of `surroundings`), these are what they were then, and nothing is read.
+    With `kept` (the files of `surroundings`), these are what they were then, and nothing is read; with `instead` (the
+    parts of another time), only those are.
     """
     main = _parse(text, file)
-    environment = Environment(directory, environ, kept)
+    environment = Environment(directory, environ, kept, instead)
     whole = include.gather(main, file, environment)
     parsed = whole.document
     rendered = rendering.render(parsed.data, environment)

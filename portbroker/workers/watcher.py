@@ -10,6 +10,7 @@ from pathlib import Path
 
 from portbroker.app import run
 from portbroker.compile import compile_snapshot
+from portbroker.history import history_of
 from portbroker.reload import Found, NotServed, Reloader, reloading
 from portbroker.status import Status
 from portbroker.workers.messages import Committed, Look, Message, Prepare, Refused, Reported
@@ -30,7 +31,8 @@ async def _follow(channel: socket.socket) -> None:
             return
         loaded = first.load()
         workers = Workers(talk, Path(first.directory))
-        reloader = Reloader(Path(first.file), loaded, compile_snapshot(loaded), workers)
+        file = Path(first.file)
+        reloader = Reloader(file, loaded, compile_snapshot(loaded), workers, history_of(file, loaded))
         async with reloading(reloader):
             while (message := await talk.next()) is not None:
                 if isinstance(message, Look):
