@@ -203,7 +203,7 @@ class Translating(_Telling):
     def _encode(self, events: list[Event], out: list[bytes]) -> None:
         for event in events:
             if not self.content:
-                self.content = event["type"] == "content_block_start"
+                self.content = _shows(event)
             out.append(self.encoder.feed(event))
 
     def end(self) -> bytes:
@@ -283,7 +283,7 @@ class Passing(_Telling):
             self.fault, self.told = error, self.content and _is_fault(payload)
             return self.told
         if not self.content:
-            self.content = any(event["type"] == "content_block_start" for event in events)
+            self.content = any(map(_shows, events))
         if reading.decoder.finished:
             self.over = not self._done_follows or payload.strip() == _DONE
         return not reading.garbage
@@ -340,6 +340,15 @@ def prepare(
     """
     rules = RuleContext(
         model=target.model,
+def _shows(event: Event) -> bool:
+    """Whether a client has something to see: of a text that is its first word, any other block tells by its beginning
+    what it is."""
+    if event["type"] == "content_block_start":
+        block = event["content_block"]
+        return bool(block["type"] != "text" or block.get("text"))
+    return bool(event["type"] == "content_block_delta")
+
+
         requested_model=call.model,
         client=call.dialect.name,
         stream=call.stream,

@@ -17,7 +17,7 @@ import trustme
 
 from portbroker import relay
 from tests.fault_grid import NOBODY, STREAMED, Cell, Got, grid
-from tests.upstream_faults import AFTER_CONTENT, HARMLESS, SAID, SECRET, WORTHLESS, breaking
+from tests.upstream_faults import AFTER_CONTENT, HARMLESS, SAID, SECRET, WORTHLESS, breaking, wordless
 
 ENDS = {"openai.chat": b"[DONE]", "openai.responses": b"response.completed", "anthropic.messages": b"message_stop"}
 NOWHERE = {"U1-refused": NOBODY, "U1-no-such-name": "http://provider.invalid"}
@@ -125,6 +125,14 @@ async def test_who_cannot_prove_its_name_is_hidden_or_an_honest_error(
     async with grid(lines, sound, last=last, tls=context, ca_file=ca_file) as here:
         _settled(await here.run(), last=last, status=502)
         assert not any(provider.requests for provider in here.faulty.values())
+
+
+@POSITION
+async def test_a_stream_that_breaks_before_its_first_word_is_hidden_or_an_honest_error(
+    last: bool, lines: pytest.LogCaptureFixture
+) -> None:
+    async with grid(lines, wordless, last=last, cells=STREAMED) as here:
+        _settled(await here.run(), last=last, status=502)
 
 
 @POSITION

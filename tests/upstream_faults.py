@@ -136,6 +136,13 @@ def breaking(fault: str, speaks: str, *, in_event: bool) -> Script:
     return says(STREAM, chunk(begun), pieces, then=then)
 
 
+def wordless(speaks: str) -> Script:
+    """A stream that breaks when all is said that comes before its first word."""
+    told = b"".join(answers.pieces(asked_in(speaks), tool=False))
+    begun = told[: told.rindex(b"\n\n", 0, told.index(b"Mock")) + 2]
+    return says(STREAM, chunk(begun), then="reset")
+
+
 def asked_in(speaks: str, body: Json | None = None) -> Asked:
     """A call that a provider of this dialect gets; `body` says whether for a stream."""
     prompt = {"role": "user", "content": "hi"}
