@@ -30,27 +30,39 @@ class Cluster:
 
     def __init__(self, url: str) -> None:
         self.url = url
-
-    def url_of(self, database: str) -> str:
-        """The URL of one of its databases."""
-        return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
+        self._made: dict[str, str] = {}
 
     @contextlib.asynccontextmanager
-    async def database(self, template: str = "template1") -> AsyncIterator[str]:
+    async def database(self) -> AsyncIterator[str]:
         """The URL of a new database, until the context ends."""
         name = f"portbroker_test_{os.getpid()}_{next(_numbers)}"
-        await self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        await run(self.url, f'CREATE DATABASE "{name}"')
         try:
-            yield self.url_of(name)
+            yield self._url_of(name)
         finally:
-            await self._run(f'DROP DATABASE "{name}" WITH (FORCE)')
+            await run(self.url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
-    async def _run(self, statement: str) -> None:
-        connection = await asyncpg.connect(self.url)
-        try:
+    async def made(self, kind: str, *statements: str) -> str:
+        """The URL of a database in which these were run; the same for all who ask for this kind."""
+        if kind not in self._made:
+            name = f"portbroker_test_{os.getpid()}_{kind}"
+            await run(self.url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
+            await run(self._url_of(name), *statements)
+            self._made[kind] = self._url_of(name)
+        return self._made[kind]
+
+    def _url_of(self, database: str) -> str:
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
+
+
+async def run(url: str, *statements: str) -> None:
+    """Run these on a connection of their own."""
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
             await connection.execute(statement)
-        finally:
-            await connection.close()
+    finally:
+        await connection.close()
 
 
 @contextlib.contextmanager

@@ -19,11 +19,21 @@ def _database(config: DatabaseConfig, directory: Path) -> Database:
         from portbroker.store.sqlite import SqliteDatabase
 
         return SqliteDatabase(sqlite_path(config.location, directory))
+    if config.kind == "supabase":
+        return _supabase(config)
     if not config.location:
         raise StoreError("`type: postgresql` needs a URL: set `url` under `database:`, or DATABASE_URL")
     from portbroker.store.postgresql import PostgresqlDatabase
 
     return PostgresqlDatabase(config.location)
+
+
+def _supabase(config: DatabaseConfig) -> Database:
+    if config.supabase_url is None or config.supabase_key is None:
+        raise StoreError("`type: supabase` needs URL and key of the project: set SUPABASE_URL and SUPABASE_KEY")
+    from portbroker.store.supabase import SupabaseDatabase
+
+    return SupabaseDatabase(config.supabase_url, config.supabase_key.get_secret_value())
 
 
 def sqlite_path(url: str, directory: Path) -> Path:

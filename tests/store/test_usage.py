@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -15,13 +16,13 @@ from tests.store.samples import DAY, NOON, SECOND, event
 MIDNIGHT = NOON - NOON % DAY
 
 
-async def groups(store: Store, *by: str, **where: object) -> dict[tuple[str, ...], UsageGroup]:
-    """All groups by their values, a page of two at a time."""
+async def groups(store: Store, *by: str, limit: int = 2, **where: object) -> dict[tuple[str, ...], UsageGroup]:
+    """All groups by their values, some at a time."""
     found: list[UsageGroup] = []
     after = None
     while True:
-        page = await store.usage(UsageQuery(by, UsageFilter(**where), after, 2))  # type: ignore[arg-type]
-        assert len(page.groups) == 2 or page.next is None
+        page = await store.usage(UsageQuery(by, UsageFilter(**where), after, limit))  # type: ignore[arg-type]
+        assert len(page.groups) == limit or page.next is None
         found += page.groups
         if (after := page.next) is None:
             break
@@ -108,14 +109,21 @@ def _summed(events: list[UsageEvent]) -> UsageGroup:
                                 ("provider", "key", "model", "day", "tag")])  # fmt: skip
 async def test_totals_and_events_say_the_same(store: Store, by: tuple[str, ...]) -> None:
     chance = random.Random(8)
-    await store.record([_random(chance) for _ in range(200)])
+    await store.record([_random(chance) for _ in range(100)])
     # A moment before the first and after the last day is no whole day: then the events themselves are added up.
-    within = {"since": MIDNIGHT, "until": MIDNIGHT + 3 * DAY}
-    beyond = {"since": MIDNIGHT - SECOND, "until": MIDNIGHT + 3 * DAY + SECOND}
-    assert await groups(store, *by) == await groups(store, *by, **within) == await groups(store, *by, **beyond)
-    for where in ({"key_id": "key_1"}, {"model": "Größe"}, {"provider": "Groq"}, {"tag": "b"},
-                  {"key_id": "key_2", "model": "", "provider": "OpenAI", "tag": "c"}):  # fmt: skip
+    within = {"since": MIDNIGHT, "until": MIDNIGHT + 3 * DAY, "limit": 50}
+    beyond = {"since": MIDNIGHT - SECOND, "until": MIDNIGHT + 3 * DAY + SECOND, "limit": 50}
+    assert (
+        await groups(store, *by, limit=50) == await groups(store, *by, **within) == await groups(store, *by, **beyond)
+    )
+    for where in _FILTERS:
         assert await groups(store, *by, **within, **where) == await groups(store, *by, **beyond, **where)
+
+
+_FILTERS: list[dict[str, Any]] = [
+    {"key_id": "key_1"}, {"model": "Größe"}, {"provider": "Groq"}, {"tag": "b"},
+    {"key_id": "key_2", "model": "", "provider": "OpenAI", "tag": "c"},
+]  # fmt: skip
 
 
 async def test_a_part_of_a_day_holds_what_fell_in_it(store: Store) -> None:
