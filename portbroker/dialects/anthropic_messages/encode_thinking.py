@@ -34,7 +34,8 @@ def encode_thinking(params: Json, forced: bool, messages: list[Json], options: O
         report.add("dropped", PATH)
         return {}
     if options.thinking == "effort":
-        return _by_effort(wanted, forced, options, report)
+        shown = options.no_sampling and isinstance(thinking, dict) and thinking.get("display") == "summarized"
+        return _by_effort(wanted, forced, options, report, shown=shown)
     allowance = _allowance(budget if effort is None else None, wanted, params["max_tokens"])
     if options.thinking == "none" or allowance is None or forced or _begun_without(messages):
         report.add("dropped", PATH)
@@ -51,8 +52,11 @@ def _off(options: Options, report: Report) -> Json:
     return {"effort": "low"}
 
 
-def _by_effort(wanted: str | None, forced: bool, options: Options, report: Report) -> Json:
-    """Adaptive thinking. A forced tool call forbids it, but the effort, which governs the whole answer, stays."""
+def _by_effort(wanted: str | None, forced: bool, options: Options, report: Report, *, shown: bool) -> Json:
+    """Adaptive thinking. A forced tool call forbids it, but the effort, which governs the whole answer, stays.
+
+    `shown`: the model must be asked to show it. Those that refuse sampling are those that otherwise do not.
+    """
     taken = _nearest(wanted, options.efforts or _TAKEN) if wanted is not None else None
     if taken != wanted and (wanted, taken) != ("minimal", "low"):
         report.add("clamped", PATH)
@@ -60,7 +64,8 @@ def _by_effort(wanted: str | None, forced: bool, options: Options, report: Repor
     if forced:
         report.add("degraded", PATH)
         return effort
-    return {"thinking": {"type": "adaptive"}, **effort}
+    display: Json = {"display": "summarized"} if shown else {}
+    return {"thinking": {"type": "adaptive", **display}, **effort}
 
 
 def _nearest(wanted: str, taken: tuple[str, ...]) -> str | None:

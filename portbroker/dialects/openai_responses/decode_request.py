@@ -49,6 +49,7 @@ _ECHOED = (
     "instructions", "metadata", "temperature", "top_p", "max_output_tokens", "previous_response_id", "tools",
     "tool_choice", "parallel_tool_calls", "truncation", "text",
 )  # fmt: skip
+_ENCRYPTED = "reasoning.encrypted_content"
 
 
 def decode_request(body: Json, report: Report) -> Conversation:
@@ -86,6 +87,9 @@ def _params(body: Json, report: Report) -> Json:
             params[key] = value
     if body.get("top_logprobs"):
         report.add("dropped", "top_logprobs")
+    for index, wanted in enumerate(optional_list(body.get("include"), "include")):
+        if wanted != _ENCRYPTED:
+            report.add("dropped", f"include[{index}]")
     params |= _present(
         max_tokens=optional_count(body, "max_output_tokens"),
         temperature=optional_number(body, "temperature"),
@@ -116,12 +120,14 @@ def _tier(body: Json) -> Json:
 
 def _output(body: Json) -> Json:
     """`thinking` and `output_config`, from how hard to think and what to answer with."""
-    effort = _object(body, "reasoning").get("effort")
+    reasoning = _object(body, "reasoning")
+    effort = reasoning.get("effort")
     text = _object(body, "text")
     config = _present(effort=effort if effort != "none" else None, format=_format(text.get("format")))
     params: Json = {"output_config": config} if config else {}
     if effort and text_in(effort, "reasoning.effort"):
-        params["thinking"] = {"type": "disabled" if effort == "none" else "adaptive"}
+        shown: Json = {"display": "summarized"} if _shown(reasoning) else {}
+        params["thinking"] = {"type": "disabled"} if effort == "none" else {"type": "adaptive", **shown}
     if text.get("verbosity") is not None:
         params["verbosity"] = text_in(text["verbosity"], "text.verbosity")
     return params
@@ -152,9 +158,8 @@ def _format(value: object) -> Json | None:
 def _answer(body: Json, model: str, tools: Tools) -> AnswerContext:
     """What the body says about the answer. Nobody reads thinking that is neither shown nor to be sent back."""
     reasoning = _object(body, "reasoning")
-    summary = reasoning.get("summary") or reasoning.get("generate_summary")
-    shown = summary not in (None, "none")
-    encrypted = "reasoning.encrypted_content" in optional_list(body.get("include"), "include")
+    shown = _shown(reasoning)
+    encrypted = _ENCRYPTED in optional_list(body.get("include"), "include")
     return AnswerContext(
         request_model=model,
         thinking_requested=shown or encrypted,
@@ -165,6 +170,11 @@ def _answer(body: Json, model: str, tools: Tools) -> AnswerContext:
         encrypted=encrypted,
         echo=_echo(body, reasoning),
     )
+
+
+def _shown(reasoning: Json) -> bool:
+    """Whether the client wants to see what the model thinks."""
+    return (reasoning.get("summary") or reasoning.get("generate_summary")) not in (None, "none")
 
 
 def _echo(body: Json, reasoning: Json) -> Json:

@@ -14,6 +14,7 @@ from portbroker.conversation import AnswerContext, Block, Conversation, Json, Re
 from portbroker.dialects.anthropic_messages.encode_request import encode_request
 from portbroker.dialects.envelope import PLAIN
 from portbroker.dialects.openai_chat.decode_request import decode_request
+from portbroker.dialects.openai_responses.decode_request import decode_request as decode_response_request
 from portbroker.fieldmap.params import dialect_params
 
 USER = {"role": "user", "content": "hi"}
@@ -383,6 +384,25 @@ def test_how_hard_to_think(body: Json, options: Json, sent: Json, report: list[s
     written, adaptations = translate({**DEFAULTS, **body}, **options)
     assert {key: written[key] for key in ("thinking", "output_config") if key in written} == sent
     assert adaptations == report
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "options", "thinking"),
+    [
+        ({"effort": "high", "summary": "auto"}, {"no_sampling": True}, {"type": "adaptive", "display": "summarized"}),
+        ({"effort": "high", "summary": "auto"}, {}, {"type": "adaptive"}),
+        ({"effort": "high"}, {"no_sampling": True}, {"type": "adaptive"}),
+    ],
+)
+def test_thinking_is_shown_to_a_client_that_wants_a_summary(reasoning: Json, options: Json, thinking: Json) -> None:
+    """Newer models, those that refuse sampling, leave its text out unless they are asked for it."""
+    body = {"model": "m", "input": "hi", "reasoning": reasoning}
+    written, _, _ = write(decode_response_request(body, Report()), **options)
+    assert written["thinking"] == thinking
+
+
+def test_a_search_on_the_web_is_asked_for_by_an_empty_object_too() -> None:
+    assert translate({"web_search_options": {}})[1] == ["dropped:web_search_options"]
 
 
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": {"type": "object"}}}

@@ -228,17 +228,18 @@ def test_scalars_have_their_canonical_names() -> None:
         max_output_tokens=5, temperature=0.5, top_p=0.9, user="u", service_tier="flex", metadata={"a": "b"},
         prompt_cache_key="k", reasoning={"effort": "high", "summary": "auto"}, top_logprobs=2, max_tokens=7,
         text={"verbosity": "low", "format": {"type": "json_schema", "name": "n", "schema": schema, "strict": True}},
-        store=True, truncation="auto", include=["reasoning.encrypted_content"], stream=True, seed=3,
+        store=True, truncation="auto", stream=True, seed=3,
+            include=["reasoning.encrypted_content", "message.output_text.logprobs"],
     )  # fmt: skip
     params = {key: value for key, value in conversation.params.items() if key[:1] != "_"}
     assert params == {
         "max_tokens": 5, "temperature": 0.5, "top_p": 0.9, "metadata": {"user_id": "u"}, "prompt_cache_key": "k",
-        "thinking": {"type": "adaptive"}, "verbosity": "low", "seed": 3,
+        "thinking": {"type": "adaptive", "display": "summarized"}, "verbosity": "low", "seed": 3,
         "output_config": {"effort": "high", "format": {"type": "json_schema", "schema": schema, "_name": "n",
                                                        "_strict": True}},
     }  # fmt: skip
     assert conversation.stream
-    assert sorted(reported) == ["dropped:max_tokens", "dropped:top_logprobs"]
+    assert sorted(reported) == ["dropped:include[1]", "dropped:max_tokens", "dropped:top_logprobs"]
     assert conversation.answer.encrypted
     assert decode(reasoning={"effort": "none"})[0].params["thinking"] == {"type": "disabled"}
 
