@@ -81,6 +81,11 @@ class SSEParser:
         """Whether no event has begun whose end is not here."""
         return not (self._pieces or self._data or self._name is not None)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing at all of what was read has a bearing on what comes."""
+        return self.between and not self._after_cr and self._bom is None
+
     def _start(self, data: bytes) -> bytes:
         """The first bytes without a BOM; nothing as long as they may still become one."""
         data = (self._bom or b"") + data

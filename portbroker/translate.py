@@ -15,6 +15,7 @@ from portbroker.call import Call
 from portbroker.conversation import AnswerContext, Conversation, Event, Json, Report, answer_events
 from portbroker.dialects import StreamDecoder, StreamEncoder
 from portbroker.dialects.faults import holds_fault, read_error_response, read_fault
+from portbroker.dialects.refrain import Refrain, Refrains
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.fieldmap import RuleContext
 from portbroker.headers import caller_auth, fold, passthrough_headers
@@ -56,6 +57,11 @@ class Reading:
         self._classify = fieldmap.errors or None
         self._whole_usage: Json | None = None
         self.garbage = 0  # chunks in a row that are not JSON
+
+    @property
+    def raw(self) -> bool:
+        """Whether a chunk means what its dialect says, and no rule of the file has a say in it."""
+        return self._rules is None and self._classify is None
 
     @cached_property
     def parser(self) -> SSEParser:
@@ -187,9 +193,18 @@ class Translating(_Telling):
         answer = self.reading.whole(body)
         return orjson.dumps(asked.call.dialect.encode_answer(answer, asked.context, asked.report))
 
+    def __init__(self, asked: Asked) -> None:
+        super().__init__(asked)
+        self._goes_on: Refrain | None = None  # of what the provider says now, if it is known
+        self._refrains = Refrains()
+
     def feed(self, data: bytes) -> bytes:
+        known = self._goes_on
+        if known is not None and (text := known.text(data)) is not None:
+            return self._more(known.strand[0], text)
         out: list[bytes] = []
         reading = self.reading
+        payload = b""
         try:
             for _, payload in reading.parser.feed(data):
                 self._encode(reading.read(payload), out)
@@ -198,7 +213,17 @@ class Translating(_Telling):
         except SSETooLarge as error:
             self.fault = ProviderError(str(error))
         self.over = reading.decoder.finished
+        self._goes_on = self._refrains.of(payload, reading.decoder) if reading.parser.idle and reading.raw else None
         return out[0] if len(out) == 1 else b"".join(out)
+
+    def _more(self, kind: str, text: str) -> bytes:
+        """What `feed` would give for a chunk that only goes on with what was said."""
+        reading = self.reading
+        reading.events += 1
+        reading.garbage = 0
+        decoder = reading.decoder
+        text = decoder.goes_on(text)
+        return self.encoder.delta(kind, decoder.index, text) if text else b""
 
     def _encode(self, events: list[Event], out: list[bytes]) -> None:
         for event in events:

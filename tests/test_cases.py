@@ -7,7 +7,7 @@ import pytest
 
 from portbroker.cases.case import Case, CaseError, read_cases
 from portbroker.cases.run import Outcome, run_case
-from portbroker.cases.streams import byte_by_byte, events_of, upstream_bytes
+from portbroker.cases.streams import byte_by_byte, event_by_event, events_of, upstream_bytes
 from portbroker.cli.outcomes import failure
 from portbroker.cli.probe import ProbedGateway
 from portbroker.cli.terminal import Terminal
@@ -34,6 +34,11 @@ def check(outcome: Outcome) -> None:
 def test_a_case_gives_what_it_says(case: Case | CaseError, gateway: ProbedGateway) -> None:
     assert isinstance(case, Case), str(case)
     check(run_case(case, gateway.probe))
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in STREAMS])
+def test_a_stream_read_event_by_event_gives_the_same_events(case: Case) -> None:
+    check(run_case(case, reads=event_by_event))
 
 
 @pytest.mark.parametrize("line_end", [pytest.param(end, id=name) for name, end in LINE_ENDS.items()])

@@ -22,6 +22,11 @@ def in_one_read(data: bytes) -> Iterable[bytes]:
     return [data]
 
 
+def event_by_event(data: bytes) -> Iterable[bytes]:
+    """The stream in as many reads as it has events, as models send it."""
+    return [event + b"\n\n" for event in data.split(b"\n\n") if event]
+
+
 def byte_by_byte(line_end: bytes) -> Reads:
     """A stream with other line ends, cut at every byte."""
 

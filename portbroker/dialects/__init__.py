@@ -5,7 +5,7 @@ The one rule: a dialect knows nothing of any other dialect, of a vendor (that is
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 from portbroker.config.options import Options
 from portbroker.conversation import AnswerContext, Conversation, Event, Json, Report
@@ -13,6 +13,10 @@ from portbroker.errors import GatewayError
 from portbroker.fieldmap import Params
 
 DialectName = Literal["anthropic.messages", "openai.chat", "openai.responses"]
+
+
+Strand: TypeAlias = tuple[str, int]
+"""What goes on in a stream: the type of its deltas, and the provider's number of the call whose arguments they are."""
 
 
 class StreamDecoder(Protocol):
@@ -27,6 +31,20 @@ class StreamDecoder(Protocol):
     finishing: bool
     usage: Json | None
 
+    @property
+    def strand(self) -> Strand | None:
+        """What a chunk that is plain would only go on with; None for nothing."""
+
+    @property
+    def index(self) -> int:
+        """The index of the block that a strand belongs to."""
+
+    def plain(self, chunk: object) -> tuple[Strand, str] | None:
+        """The strand of a chunk and its text, if it says nothing else; None when in doubt."""
+
+    def goes_on(self, text: str) -> str:
+        """Take note of more text of the present strand, and give what of it is to be told."""
+
     def feed(self, chunk: Json) -> list[Event]: ...
     def done(self) -> list[Event]:
         """The provider said `[DONE]`."""
@@ -35,10 +53,17 @@ class StreamDecoder(Protocol):
         """The body ended. Raises `ProviderError` when that was too early; returns [] when `finished` already."""
 
 
+TEXTS: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+"""The types of delta that hold a text and nothing else, and the name of it."""
+
+
 class StreamEncoder(Protocol):
     """One answer in flight: canonical events in, wire bytes out; no I/O and no clock."""
 
     def feed(self, event: Event) -> bytes: ...
+    def delta(self, kind: str, index: int, text: str) -> bytes:
+        """What `feed` would give for the delta of a block that holds nothing but this text."""
+
     def fail(self, error: GatewayError, request_id: str) -> bytes:
         """An error after the first byte is an event in the client's dialect."""
 

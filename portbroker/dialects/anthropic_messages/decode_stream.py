@@ -4,6 +4,7 @@ The one rule: an event is handed on as the dict that it is. What is understood i
 """
 
 from portbroker.conversation import AnswerContext, Event, Json, Report
+from portbroker.dialects import Strand
 from portbroker.dialects.faults import holds_fault, read_fault
 from portbroker.errors import ProviderError
 
@@ -44,6 +45,21 @@ class StreamDecoder:
         if kind.startswith(("content_block_", "message_")):
             self._notice(kind, chunk)
         return [chunk]
+
+    @property
+    def strand(self) -> Strand | None:
+        """None: every chunk is looked at."""
+        return None
+
+    @property
+    def index(self) -> int:
+        return 0
+
+    def plain(self, chunk: object) -> tuple[Strand, str] | None:
+        return None
+
+    def goes_on(self, text: str) -> str:
+        return text
 
     def done(self) -> list[Event]:
         """Anthropic never says `[DONE]`; where a server does, it ends an answer that only lacks its last event."""

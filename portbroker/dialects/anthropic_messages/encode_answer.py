@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 
 from portbroker.conversation import AnswerContext, Event, Json, Report
+from portbroker.dialects import TEXTS
 from portbroker.dialects.anthropic_messages.errors import encode_error
 from portbroker.errors import GatewayError
 
@@ -49,8 +50,8 @@ class StreamEncoder:
         kind = event["type"]
         if kind == "content_block_delta":
             delta = event["delta"]
-            if delta["type"] == "text_delta" and len(delta) == 2:
-                return _text_head(event["index"]) + _dump(delta["text"]) + b"}}\n\n"
+            if len(delta) == 2 and (name := TEXTS.get(delta["type"])):
+                return self.delta(delta["type"], event["index"], delta[name])
         elif kind == "ping":
             return _PING
         elif kind == "message_stop":
@@ -58,6 +59,10 @@ class StreamEncoder:
         elif kind in _FRAMED:
             event = self._framed(event)
         return _head(kind) + _dump(event) + b"\n\n"
+
+    def delta(self, kind: str, index: int, text: str) -> bytes:
+        """More of a block's text as it goes out."""
+        return _delta_head(kind, index) + _dump(text) + b"}}\n\n"
 
     def _framed(self, event: Event) -> Event:
         """The event without what only the gateway knows, under the model's name that the client knows."""
@@ -79,8 +84,8 @@ class StreamEncoder:
 
 
 @lru_cache(maxsize=256)
-def _text_head(index: int) -> bytes:
-    start = f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"text_delta","text":'
+def _delta_head(kind: str, index: int) -> bytes:
+    start = f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}","{TEXTS[kind]}":'
     return _head("content_block_delta") + start.encode()
 
 

@@ -5,12 +5,12 @@ what was said of the end, `ThinkTags` whether the text is still reasoning. The o
 an error that it reports raises.
 """
 
-from typing import Any
-
 from portbroker.conversation import AnswerContext, Event, Json, Report
+from portbroker.dialects import TEXTS, Strand
 from portbroker.dialects.openai_chat.answer_parts import citations, flat, named_reasoning, read_content
 from portbroker.dialects.openai_chat.identity import message_id, model_name
-from portbroker.dialects.openai_chat.narrator import Narrator
+from portbroker.dialects.openai_chat.narrator import TEXT_STRAND, THINKING_STRAND, Narrator
+from portbroker.dialects.openai_chat.plain_chunks import plain
 from portbroker.dialects.openai_chat.reported_errors import refuse_error, refuse_failure
 from portbroker.dialects.openai_chat.stops import Stop
 from portbroker.dialects.openai_chat.think_tags import ThinkTags
@@ -25,8 +25,8 @@ class StreamDecoder:
     """One answer in flight; see `portbroker.dialects.StreamDecoder`."""
 
     __slots__ = (
-        "_context", "_flowing", "_index", "_narrator", "_report", "_said", "_started", "_stop", "_tags", "_thought",
-        "_tier", "finished", "finishing", "usage",
+        "_context", "_narrator", "_report", "_said", "_started", "_stop", "_tags", "_thought", "_tier", "finished",
+        "finishing", "index", "strand", "usage",
     )  # fmt: skip
 
     def __init__(self, context: AnswerContext, report: Report) -> None:
@@ -40,23 +40,45 @@ class StreamDecoder:
         self._tags = ThinkTags() if context.think_tags else None
         self._tier: object = None
         self._started = False
-        self._index = 0  # of the block that is open
-        self._flowing = False  # a text block is open and nothing is held: text goes straight through
+        self.index = 0  # of the block that is open
+        self.strand: Strand | None = None
         self._said: list[str] = []  # the content so far: citations count in it, estimates are made of it
         self._thought: list[str] = []  # the reasoning so far
 
     def feed(self, chunk: Json) -> list[Event]:
         """The events that a chunk brings."""
-        if self._flowing and (text := _plain_text(chunk)):
-            self._said.append(text)
-            delta = {"type": "text_delta", "text": text}
-            return [{"type": "content_block_delta", "index": self._index, "delta": delta}]
+        strand = self.strand
+        if strand is not None and (said := plain(chunk)) is not None and said[0] == strand:
+            text = self.goes_on(said[1])
+            delta = {"type": strand[0], TEXTS[strand[0]]: text}
+            return [{"type": "content_block_delta", "index": self.index, "delta": delta}] if text else []
         if not self.finished:
             self._read(chunk)
-            passed = self._tags is None or self._tags.passed
-            self._flowing = passed and not self.finished and self._narrator.flows
-            self._index = self._narrator.index
+            self.strand = self._open_strand()
+            self.index = self._narrator.index
         return self._narrator.take()
+
+    def _open_strand(self) -> Strand | None:
+        strand = self._narrator.strand
+        if strand is None or self.finished:
+            return None
+        if strand == TEXT_STRAND:
+            return strand if self._tags is None or self._tags.passed else None
+        return strand if strand != THINKING_STRAND or self._context.thinking_requested else None
+
+    def plain(self, chunk: object) -> tuple[Strand, str] | None:
+        """The strand and the text of a chunk that says nothing else."""
+        return plain(chunk)
+
+    def goes_on(self, text: str) -> str:
+        """Take note of more text of the present strand."""
+        if self.strand == TEXT_STRAND:
+            self._said.append(text)
+        elif self.strand == THINKING_STRAND:
+            self._thought.append(text)
+        else:
+            return self._narrator.argue(text)
+        return text
 
     def done(self) -> list[Event]:
         """The provider said `[DONE]`."""
@@ -197,30 +219,6 @@ class StreamDecoder:
             written = [*self._said, *self._thought, *self._narrator.arguments()]
             usage = estimated_usage(self._context.estimated(), written, self._tier)
         self._narrator.tell({"type": "message_delta", "delta": stop, "usage": usage}, {"type": "message_stop"})
-
-
-def _plain_text(chunk: Any) -> str | None:
-    """The text of a chunk that says nothing else; None for any other chunk."""
-    try:
-        choice = chunk["choices"][0]
-        delta = choice["delta"]
-        text = delta["content"]
-        if (
-            type(text) is not str
-            or choice.get("finish_reason")
-            or choice.get("index")
-            or chunk.get("usage")
-            or "error" in chunk
-            or "base_resp" in chunk
-        ):
-            return None
-        if len(delta) > 1:
-            for key, value in delta.items():
-                if value and key != "content" and key != "role":
-                    return None
-    except (KeyError, IndexError, TypeError, AttributeError):
-        return None
-    return text
 
 
 def _first_choice(choices: object) -> Json:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import orjson
 
 from portbroker.conversation import AnswerContext, Event, Json, Report
+from portbroker.dialects import TEXTS
 from portbroker.dialects.openai_chat.errors import encode_error
 from portbroker.dialects.openai_chat.told_calls import ToldCalls
 from portbroker.dialects.openai_chat.told_parts import (
@@ -55,6 +56,11 @@ class StreamEncoder:
         """The chunks of one event; nothing for events that are not known."""
         handler = self._HANDLERS.get(event["type"])
         return handler(self, event) if handler is not None else b""
+
+    def delta(self, kind: str, index: int, text: str) -> bytes:
+        """The same for the delta of a block that holds nothing but this text."""
+        delta = {"type": kind, TEXTS[kind]: text}
+        return self.feed({"type": "content_block_delta", "index": index, "delta": delta})
 
     def fail(self, error: GatewayError, request_id: str) -> bytes:
         """An error object instead of a chunk, and no `[DONE]`: this is what clients raise on."""

@@ -4,11 +4,16 @@ The one rule: while a call is not told to its end, what else is said waits; noth
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from portbroker.conversation import AnswerContext, Event, Json, Report
-from portbroker.dialects.openai_chat.serial import TEXT, THINKING, SerialBlocks
+from portbroker.dialects import Strand
+from portbroker.dialects.openai_chat.serial import TEXT, THINKING, TOOL, SerialBlocks
 from portbroker.dialects.openai_chat.stops import Stop
 from portbroker.dialects.openai_chat.stream_tools import Calls
+
+TEXT_STRAND: Final = ("text_delta", 0)
+THINKING_STRAND: Final = ("thinking_delta", 0)
 
 
 class Narrator:
@@ -26,9 +31,19 @@ class Narrator:
         self._after: list[tuple[str, str]] = []
 
     @property
-    def flows(self) -> bool:
-        """Whether more text would be a delta of the open block and nothing else."""
-        return self._blocks.kind == TEXT and not self._calls.unfinished
+    def strand(self) -> Strand | None:
+        """What more text, thought or arguments would be a delta of the open block and nothing else."""
+        if self._blocks.kind == TOOL:
+            return self._calls.strand
+        if self._calls.unfinished:
+            return None
+        if self._blocks.kind == TEXT:
+            return TEXT_STRAND
+        return THINKING_STRAND if self._blocks.kind == THINKING and not self._omitted else None
+
+    def argue(self, text: str) -> str:
+        """More of the arguments that the strand is; what of it can be told."""
+        return self._calls.go_on(text)
 
     @property
     def index(self) -> int:

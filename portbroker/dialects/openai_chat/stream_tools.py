@@ -7,6 +7,7 @@ one rule: no byte of the arguments is lost; a call that is live streams, the oth
 from typing import Any
 
 from portbroker.conversation import AnswerContext, Json, Report, mint
+from portbroker.dialects import Strand
 from portbroker.dialects.arguments import clean_id
 from portbroker.dialects.envelope import wrap
 from portbroker.dialects.openai_chat.serial import TOOL, SerialBlocks
@@ -35,6 +36,20 @@ class Calls:
     @property
     def unfinished(self) -> bool:
         return self._live is not None or bool(self._waiting)
+
+    @property
+    def strand(self) -> Strand | None:
+        """The arguments of the live call, if more of them would go out as they come and change nothing else."""
+        live = self._live
+        if live is None or self._waiting or live.custom or not live.told or live.index is None:
+            return None
+        return ("input_json_delta", live.index) if self._newest.get(live.index) is live else None
+
+    def go_on(self, piece: str) -> str:
+        """More of these arguments, as they are told."""
+        assert self._live is not None
+        self._live.add(piece)
+        return self._live.ready()
 
     def written(self) -> list[str]:
         """All arguments, in pieces."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from portbroker.conversation import AnswerContext, Event, Json, Report
+from portbroker.dialects import Strand
 from portbroker.dialects.faults import holds_fault, read_fault
 from portbroker.dialects.openai_responses.live_item import Blocks, LiveItem
 from portbroker.dialects.openai_responses.read_items import Reading, message_id, refuse_failure, text_of
@@ -45,6 +46,21 @@ class StreamDecoder:
         if not self.finished:
             self._read(chunk)
         return self._blocks.take()
+
+    @property
+    def strand(self) -> Strand | None:
+        """None: every chunk is looked at."""
+        return None
+
+    @property
+    def index(self) -> int:
+        return 0
+
+    def plain(self, chunk: object) -> tuple[Strand, str] | None:
+        return None
+
+    def goes_on(self, text: str) -> str:
+        return text
 
     def done(self) -> list[Event]:
         """The provider said `[DONE]`, which says nothing here: an answer ends with its response."""

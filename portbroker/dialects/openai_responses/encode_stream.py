@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from portbroker.conversation import AnswerContext, Event, Json, Report
+from portbroker.dialects import TEXTS
 from portbroker.dialects.envelope import PLAIN, is_envelope, wrap
 from portbroker.dialects.openai_responses.errors import failure
 from portbroker.dialects.openai_responses.told_items import ToldCall, ToldMessage, ToldReasoning
@@ -49,6 +50,11 @@ class StreamEncoder:
             handler(self, event)
             return self._wire.take()
         return _PING if event["type"] == "ping" else b""
+
+    def delta(self, kind: str, index: int, text: str) -> bytes:
+        """The same for the delta of a block that holds nothing but this text."""
+        delta = {"type": kind, TEXTS[kind]: text}
+        return self.feed({"type": "content_block_delta", "index": index, "delta": delta})
 
     def fail(self, error: GatewayError, request_id: str) -> bytes:
         """The end of an answer that failed: what is open stays open, and what was finished counts."""

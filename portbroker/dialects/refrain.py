@@ -1,0 +1,77 @@
+"""What a provider repeats around the text of every chunk of a stream, so that only the text need be read.
+
+The one rule: it finds a text only in bytes that reading as a whole would have found to be the same chunk as the one
+that it was learned from, but for that text.
+"""
+
+from typing import Final
+
+import orjson
+
+from portbroker.dialects import Strand, StreamDecoder
+
+_MARK: Final = "\u2318 another text"
+_MARKED: Final = orjson.dumps(_MARK)
+_TRIES: Final = 4
+
+
+class Refrain:
+    """The bytes before and after the text in events of one line, both quotes of it included."""
+
+    __slots__ = ("_after", "_before", "_end", "_start", "strand")
+
+    def __init__(self, strand: Strand, before: bytes, after: bytes) -> None:
+        self.strand = strand
+        self._before, self._after = b"data: " + before, after + b"\n\n"
+        self._start, self._end = len(self._before), -len(self._after)
+
+    def text(self, data: bytes) -> str | None:
+        """The text, if these bytes are one whole event that is the same but for it; None for anything else."""
+        if not (data.startswith(self._before) and data.endswith(self._after)):
+            return None
+        said = data[self._start : self._end]
+        if b"\n" in said:
+            return None  # several events
+        try:
+            # A string that is whole between these quotes is whole between those of the chunk.
+            text: str = orjson.loads(b'"%b"' % said)
+        except orjson.JSONDecodeError:
+            return None
+        return text or None
+
+
+def learn(payload: bytes, decoder: StreamDecoder) -> Refrain | None:
+    """The refrain of a chunk that is plain; None where it is not to be had."""
+    try:
+        plain = decoder.plain(orjson.loads(payload))
+        if plain is None:
+            return None
+        strand, text = plain
+        before, quoted, after = payload.partition(orjson.dumps(text))
+        # Without them it is written with other escapes than ours; and what they stand in need not be the text.
+        other = decoder.plain(orjson.loads(before + _MARKED + after)) if quoted else None
+    except orjson.JSONDecodeError:
+        return None
+    return Refrain(strand, before + b'"', b'"' + after) if other == (strand, _MARK) else None
+
+
+class Refrains:
+    """The refrains of one stream, as they are learned; of a provider that has none, few are looked for."""
+
+    __slots__ = ("_known", "_tries")
+
+    def __init__(self) -> None:
+        self._known: dict[Strand, Refrain] = {}
+        self._tries = _TRIES
+
+    def of(self, payload: bytes, decoder: StreamDecoder) -> Refrain | None:
+        """The refrain of what the decoder goes on with, which the last event's data may be an example of."""
+        strand = decoder.strand
+        if strand is None:
+            return None
+        if self._tries:
+            self._tries -= 1
+            learned = learn(payload, decoder)
+            if learned is not None and learned.strand == strand:
+                self._known[strand] = learned
+        return self._known.get(strand)

@@ -1,0 +1,132 @@
+"""Chunks that repeat the one before but for their text: read at a glance, and to the same effect."""
+
+import re
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portbroker.call import Call
+from portbroker.cases.parts import plain_target
+from portbroker.config.options import Options
+from portbroker.conversation import AnswerContext, Report
+from portbroker.dialects import Dialect
+from portbroker.dialects.openai_chat.decode_stream import StreamDecoder
+from portbroker.dialects.refrain import Refrain, Refrains, learn
+from portbroker.dialects.registry import ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES
+from portbroker.fieldmap import RuleContext
+from portbroker.translate import Asked, Translating
+from tests.dialects.openai_chat.chat_streams import call, chunk
+
+_MINTED = re.compile(rb"(?<=_)[A-Za-z0-9]{24}")
+
+
+def payload(delta: Any, finish: str | None = None, **rest: Any) -> bytes:
+    return orjson.dumps(chunk(delta, finish, **rest))
+
+
+def event(data: bytes) -> bytes:
+    return b"data: " + data + b"\n\n"
+
+
+def speaking(*deltas: Any) -> StreamDecoder:
+    """A decoder that has read these."""
+    decoder = StreamDecoder(AnswerContext(), Report())
+    for delta in deltas:
+        decoder.feed(chunk(delta))
+    return decoder
+
+
+def refrain_of(delta: Any) -> Refrain:
+    found = learn(payload(delta), speaking(delta))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("text", ["hi", " ", "é", "\u2028", 'a "quoted" \\ word', "\n\n", "😀", "}]}"])
+def test_another_text_in_the_same_chunk_is_found(text: str) -> None:
+    assert refrain_of({"content": "hello"}).text(event(payload({"content": text}))) == text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        payload({"content": ""}),
+        payload({"content": "a"}, "stop"),
+        payload({"content": "a"}, id="another"),
+        payload({"content": "a"}, usage={"prompt_tokens": 1}),
+        payload({"content": "a", "role": "assistant"}),
+        payload({"content": "MARK"}).replace(b"MARK", b"a\\"),
+        payload({"content": "MARK"}).replace(b"MARK", b"\xff"),
+        payload({"content": "MARK"}).replace(b"MARK", b"\x01"),
+        payload({"content": "MARK"}).replace(b"MARK", b'a","role":"b'),
+        payload({"content": "MARK"}).replace(b"MARK", b"\\ud800"),
+        payload({"content": "a"}) + b"\n\ndata: " + payload({"content": "b"}),
+        b"[DONE]",
+        b"",
+    ],
+)
+def test_any_other_chunk_has_to_be_read(data: bytes) -> None:
+    assert refrain_of({"content": "hello"}).text(event(data)) is None
+
+
+@pytest.mark.parametrize("text", ["gpt-x", ":", ",", "assistant", "content", "id"])
+def test_a_text_that_stands_elsewhere_too_is_not_taken_for_the_other(text: str) -> None:
+    found = learn(payload({"content": text}), speaking({"content": text}))
+    assert found is None or found.text(event(payload({"content": "another"}))) == "another"
+    if found is not None:
+        assert found.text(event(payload({"content": text}, model="another"))) is None
+
+
+def test_a_provider_whose_chunks_all_differ_costs_few_looks() -> None:
+    refrains, decoder = Refrains(), speaking({"content": "a"})
+    found = [refrains.of(payload({"content": "a"}, nonce=str(n)), decoder) for n in range(8)]
+    assert len({id(one) for one in found}) == 4
+
+
+TEXTS = st.sampled_from(
+    ["a", "b c", "", " ", "\n", "é", '"', "\\", "{", "}", '{"a":"', '"}', "<think>", "</think>", "x"]
+)
+DELTAS = st.one_of(
+    TEXTS.map(lambda text: {"content": text}),
+    TEXTS.map(lambda text: {"reasoning_content": text}),
+    TEXTS.map(lambda text: {"reasoning": text, "reasoning_content": text}),
+    TEXTS.map(lambda text: {"content": text, "reasoning": text}),
+    st.builds(lambda text, index: call(text, index=index), TEXTS, st.integers(0, 1)),
+    st.builds(lambda text, index: call(text, "Read", index=index, id=f"call_{index}"), TEXTS, st.integers(0, 2)),
+    st.sampled_from([{"role": "assistant", "content": ""}, {"refusal": "no"}, {}, call("x"), {"tool_calls": []}]),
+)
+CHUNKS = st.builds(lambda delta, times: [payload(delta)] * times, DELTAS, st.integers(1, 4))
+ODD = st.sampled_from([b'{"choices":[]}', b"{", b"[1]", payload({"content": "a"}, id="other"), payload({}, "length")])
+
+
+@given(
+    st.lists(CHUNKS | ODD.map(lambda data: [data]), max_size=8),
+    st.sampled_from([ANTHROPIC_MESSAGES, OPENAI_RESPONSES]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_stream_says_the_same_however_it_was_read(
+    runs: list[list[bytes]], client: Dialect, tags: bool, thinking: bool
+) -> None:
+    events = [event(data) for run in runs for data in run]
+    events += [event(payload({}, "stop")), event(b"[DONE]")]
+    context = {"think_tags": tags, "thinking_requested": thinking, "call_id": "x" * 24, "created": 1}
+    assert told(events, client, context) == told([b"".join(events)], client, context)
+
+
+def told(reads: list[bytes], client: Dialect, context: Any) -> tuple[Any, ...]:
+    asked = Asked(
+        Call(b"{}", {}, "", True, client), plain_target(OPENAI_CHAT, Options()), RuleContext(),
+        AnswerContext(**context), Report(), "req_x",
+    )  # fmt: skip
+    answer = Translating(asked)
+    out = b""
+    for read in reads:
+        out += answer.feed(read)
+        if answer.fault is not None:
+            break
+    fault = str(answer.fault) if answer.fault else None
+    return _MINTED.sub(b"", out), fault, answer.over, answer.reading.usage, list(map(str, asked.report))
