@@ -1,6 +1,6 @@
 """Attempts: a call is carried to one target after another until one answers. `Course` decides, this does.
 
-The one rule: only `Attempts.open` tries again, and it returns before the first byte goes to the client.
+The one rule: only `Carriage.open` tries again, and it returns before the first byte goes to the client.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from portbroker.call import Call
+from portbroker.caller import LOCAL, Caller
 from portbroker.course import Common, Course, Try, Wait
 from portbroker.errors import GatewayError, Kind, ProviderError
 from portbroker.facts import Facts
@@ -31,6 +32,7 @@ class Asking:
     headers: Mapping[str, str]
     query: str
     strict: bool
+    caller: Caller = LOCAL
 
 
 @dataclass(eq=False, slots=True)
@@ -67,19 +69,9 @@ class Attempts:
         self.upstream = upstream
         self.common = common or Common()
 
-    async def open(self, asking: Asking, snapshot: Snapshot, exchange: Exchange) -> Opened:
-        """The first target that answers. Raises the error that tells the client most when none does."""
-        carriage = Carriage(asking, snapshot, exchange, self.common, self.upstream)
-        while True:
-            step = carriage.course.next()
-            if isinstance(step, Try):
-                opened = await carriage.attempt(step)
-                if opened is not None:
-                    return opened
-            elif isinstance(step, Wait):
-                await carriage.wait(step.seconds)
-            else:
-                raise step.error
+    def begin(self, asking: Asking, snapshot: Snapshot, exchange: Exchange) -> "Carriage":
+        """The call on its way to the pool of its model; nothing is sent yet. Raises when nobody serves it."""
+        return Carriage(asking, snapshot, exchange, self.common, self.upstream)
 
 
 class Carriage:
@@ -92,21 +84,43 @@ class Carriage:
         self._exchange = exchange
         self._common = common
         self._upstream = upstream
-        facts = Facts(asking.call, asking.headers)
+        self.facts = facts = Facts(asking.call, asking.headers, asking.caller.key_name)
         self._pool = pool = snapshot.resolve(facts)
         targets = order(pool, facts, common.health)
+        if asking.caller.providers is not None:
+            targets = asking.caller.within(targets)
         if asking.call.endpoint is not None:
             targets = having(asking.call.endpoint, targets, pool)
+        self._targets = targets
+        self._fallbacks = partial(_fallbacks, pool, facts, snapshot, common, asking.caller)
         self.course = Course(
             [(target, pool) for target in targets],
             snapshot.retry,
             common,
             # Bound to what it needs and not to `self`, which would hold itself: a call of a megabyte must not wait for
             # the garbage collector.
-            fallbacks=partial(_fallbacks, pool, facts, snapshot, common),
+            fallbacks=self._fallbacks,
             tokens=asking.call.estimate,
             ends=common.health.clock() + pool.timeouts(targets[0]).total,
         )
+
+    def candidates(self) -> list[Target]:
+        """Every target that may answer the call."""
+        kinds = self._pool.fallbacks
+        return [*self._targets, *(target for kind in kinds for target, _ in self._fallbacks(kind))]
+
+    async def open(self) -> Opened:
+        """The first target that answers. Raises the error that tells the client most when none does."""
+        while True:
+            step = self.course.next()
+            if isinstance(step, Try):
+                opened = await self.attempt(step)
+                if opened is not None:
+                    return opened
+            elif isinstance(step, Wait):
+                await self.wait(step.seconds)
+            else:
+                raise step.error
 
     # waiting
 
@@ -272,7 +286,7 @@ class Carriage:
 
 
 def _fallbacks(
-    pool: Pool, facts: Facts, snapshot: Snapshot, common: Common, kind: Kind
+    pool: Pool, facts: Facts, snapshot: Snapshot, common: Common, caller: Caller, kind: Kind
 ) -> Iterator[tuple[Target, Pool]]:
     """The targets of the models that the rule names for calls that are refused in this way."""
     for name in pool.fallbacks.get(kind, ()) if facts.call.endpoint is None else ():
@@ -280,7 +294,8 @@ def _fallbacks(
             other = snapshot.resolve(facts, name)
         except GatewayError:
             continue  # none of its providers is active
-        yield from ((target, other) for target in order(other, facts, common.health))
+        targets = order(other, facts, common.health)
+        yield from ((target, other) for target in targets if caller.providers is None or caller.may_use(target))
 
 
 async def _done(opened: asyncio.Future[bytes]) -> None:

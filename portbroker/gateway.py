@@ -1,23 +1,27 @@
 """The life of a call, top to bottom: start reading here.
 
-    route -> parse -> resolve the model to a pool -> order its targets -> for each: translate, send, wait for
-          something good (all this in `attempts`) -> relay -> record
+    route -> identify the caller -> parse -> resolve the model to a pool -> admit (limits, budget) -> for each target:
+          translate, send, wait for something good (all this in `attempts`) -> relay -> enter in the books
 
-The one rule: a call is tried again only before its first byte has gone out, and only in `Attempts.open`.
+The one rule: a call is tried again only before its first byte has gone out, and only in `Carriage.open`.
 """
 
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 
 from portbroker import side
 from portbroker.attempts import Asking, Attempts, Opened
-from portbroker.auth import refuse_strangers
+from portbroker.auth import Auth
+from portbroker.books import Books, Entry, client_of
 from portbroker.call import Call, parse_call, parse_endpoint_call
+from portbroker.caller import Caller
 from portbroker.dialects import Dialect
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.headers import answer_headers
 from portbroker.intake import read_body
+from portbroker.relay import Relay
 from portbroker.request import Request
 from portbroker.snapshot import ENDPOINT_ROUTES, Route, Snapshot
 from portbroker.status import Status
@@ -32,10 +36,15 @@ _ADAPTATIONS_LIMIT = 1024
 
 
 class Gateway:
-    """Answers calls by the snapshot it holds. Assign `snapshot` to serve another one; `status` tells since when."""
+    """Answers calls by the snapshot it holds. Assign `snapshot` to serve another one; `status` tells since when.
 
-    def __init__(self, snapshot: Snapshot, upstream: Upstream) -> None:
+    `auth` tells who calls: whoever is on this machine, unless told otherwise. Without `books`, no usage is kept.
+    """
+
+    def __init__(self, snapshot: Snapshot, upstream: Upstream, auth: Auth | None = None) -> None:
         self.snapshot = snapshot
+        self.auth = auth or Auth(local=True)
+        self.books: Books | None = None
         self.status = Status(snapshot.revision, time.time())
         self.draining = False
         self.attempts = Attempts(upstream)
@@ -49,20 +58,23 @@ class Gateway:
             path = side.meant(path, snapshot)
             route = snapshot.routes.get(path) or ENDPOINT_ROUTES.get(path)
         exchange = Exchange(request.method, path, snapshot.revision)
+        entry: Entry | None = None
         reply = Reply(request)
         reply.keep_alive = reply.keep_alive and not self.draining
         dialect = route.dialect if route else side.dialect_of(path, request.headers)
         try:
-            refuse_strangers(request.headers)
+            caller = await self.auth.identify(request.headers, path)
             if route is None or request.method != "POST":
                 side.answer(request, reply, path, snapshot, exchange, self.status)
             else:
                 call = _parse(await read_body(request), route, request.headers)
                 exchange.model, exchange.stream = call.model, call.stream
+                entry = self._begin(exchange, reply, caller, route, request.headers)
+                caller.check_model(call.model)
                 strict = request.headers.get("x-portbroker-strict") == "1"
-                asking = Asking(call, route, request.headers, query, strict)
+                asking = Asking(call, route, request.headers, query, strict, caller)
                 carry = self._count if route.endpoint is not None and route.endpoint.counts else self._answer
-                await carry(asking, snapshot, exchange, reply)
+                await carry(asking, snapshot, exchange, entry, reply)
         except GatewayError as error:
             _refuse(error, dialect, exchange, reply)
         except ConnectionError:
@@ -76,25 +88,55 @@ class Gateway:
             exchange.partial = True  # cancelled: the client left, or the server is stopping
             raise
         finally:
-            exchange.status = reply.status
+            self._end(entry, exchange, reply)
+            reply.before_last = None  # which holds the reply itself: a call must not wait for the garbage collector
             self._calls.record(exchange)
         return reply
 
-    async def _count(self, asking: Asking, snapshot: Snapshot, exchange: Exchange, reply: Reply) -> None:
+    def _begin(
+        self, exchange: Exchange, reply: Reply, caller: Caller, route: Route, headers: Mapping[str, str]
+    ) -> Entry | None:
+        """The call as the books know it: whatever becomes of it, they have it before its last byte goes out."""
+        if self.books is None:
+            return None
+        client = client_of(headers.get("user-agent"))
+        entry = self.books.begin(caller, exchange.path, route.dialect.name, client)
+        reply.before_last = partial(self._end, entry, exchange, reply)
+        return entry
+
+    def _end(self, entry: Entry | None, exchange: Exchange, reply: Reply, opened: Opened | None = None) -> None:
+        exchange.status = reply.status
+        if opened is not None:
+            _note(exchange, opened.relay)
+        if entry is not None and self.books is not None:
+            if opened is not None:
+                entry.target, entry.counted = opened.target, opened.relay.answering.reading.reported
+            self.books.end(entry, exchange)
+
+    async def _count(
+        self, asking: Asking, snapshot: Snapshot, exchange: Exchange, entry: Entry | None, reply: Reply
+    ) -> None:
         """The provider's own count of tokens; ours where it has none, or cannot be asked."""
         try:
-            await self._answer(asking, snapshot, exchange, reply)
+            await self._answer(asking, snapshot, exchange, entry, reply)
         except GatewayError as error:
             if reply.begun or error.kind == "invalid":
                 raise
             headers = {**_own_headers(exchange), "x-portbroker-usage": "estimated", "content-type": "application/json"}
             reply.whole(200, headers, side.dumps(side.counted(asking.call)))
 
-    async def _answer(self, asking: Asking, snapshot: Snapshot, exchange: Exchange, reply: Reply) -> None:
-        opened = await self.attempts.open(asking, snapshot, exchange)
+    async def _answer(
+        self, asking: Asking, snapshot: Snapshot, exchange: Exchange, entry: Entry | None, reply: Reply
+    ) -> None:
+        carriage = self.attempts.begin(asking, snapshot, exchange)
+        if entry is not None and self.books is not None:
+            await self.books.admit(entry, carriage.facts, carriage.candidates)
+        opened = await carriage.open()
+        exchange.first_content = time.monotonic()
+        reply.before_last = partial(self._end, entry, exchange, reply, opened)
         relay = opened.relay
         try:
-            headers = _answer_headers(opened, exchange, client=asking.call.dialect.name)
+            headers = _answer_headers(opened, exchange, asking, entry)
             if asking.call.endpoint is not None:
                 headers["content-type"] = visible(relay.headers.get("content-type", "application/octet-stream"))
                 await relay.deliver(reply, headers)
@@ -108,12 +150,17 @@ class Gateway:
                 headers["content-type"] = "application/json"
                 reply.whole(200, headers, relay.opened.result())
         finally:
-            exchange.usage = relay.answering.reading.usage
-            exchange.error = relay.error
-            exchange.partial = relay.error is not None or not relay.ended
+            self._end(entry, exchange, reply, opened)
             if not relay.ended:
                 relay.cancel()
             opened.close()
+
+
+def _note(exchange: Exchange, relay: Relay) -> None:
+    """What an answer has come to so far."""
+    exchange.usage = relay.answering.reading.usage
+    exchange.error = relay.error
+    exchange.partial = relay.error is not None or not relay.ended
 
 
 def _parse(raw: bytes, route: Route, headers: Mapping[str, str]) -> Call:
@@ -122,13 +169,15 @@ def _parse(raw: bytes, route: Route, headers: Mapping[str, str]) -> Call:
     return parse_endpoint_call(raw, route.endpoint, headers.get("content-type", ""))
 
 
-def _answer_headers(opened: Opened, exchange: Exchange, *, client: str) -> dict[str, str]:
-    """What an answer says of how it came about; the provider's rate limits only when one provider serves the client."""
-    relay, target = opened.relay, opened.target
+def _answer_headers(opened: Opened, exchange: Exchange, asking: Asking, entry: Entry | None) -> dict[str, str]:
+    """What an answer says of how it came about; limits are those of the key, else those of the one provider, if any."""
+    relay, target, client = opened.relay, opened.target, asking.call.dialect.name
     if report := relay.answering.reading.asked.report:
         exchange.adaptations = [str(a) for a in report]
     headers = _own_headers(exchange)
-    headers |= answer_headers(relay.headers, client, alone=opened.alone)
+    headers |= answer_headers(relay.headers, client, alone=opened.alone and not asking.caller.limited)
+    if entry is not None and entry.leave is not None:
+        headers |= entry.leave.told(client)
     headers["x-portbroker-provider"] = visible(target.provider.name)
     headers["x-portbroker-model"] = visible(target.model)
     if exchange.adaptations:

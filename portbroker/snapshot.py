@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from portbroker.config.model import OnLoss, Strategy
+from portbroker.cost import Rates
 from portbroker.dialects import Dialect
 from portbroker.endpoints import ENDPOINTS, Endpoint
 from portbroker.errors import Kind
@@ -83,7 +84,8 @@ class Target:
 
     `path` is where calls go, after the origin. Each of `credentials` (at least one, be it without a key) has the
     headers to send, complete but for what the call itself adds. They and `secrets` hold the keys and are never shown.
-    `origin_hash` names provider and model in state that travels, `name` in state that stays here.
+    `origin_hash` names provider and model in state that travels, `name` in state that stays here. `rates` are what it
+    costs, where that is known.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Target:
     credentials: tuple[Credential, ...] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     origin_hash: str
+    rates: Rates | None = None
 
     def path_with(self, query: str, endpoint: str = "") -> str:
         """`path`, or that of an endpoint beside it (`/embeddings`), with a client's query string."""

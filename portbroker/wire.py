@@ -5,7 +5,7 @@ The one rule: every write is one call on the transport, made from wherever the b
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -40,7 +40,9 @@ class Reply:
     Use `whole` once, or `begin`, any number of `write` and `finish`.
     """
 
-    __slots__ = ("_chunked", "_client", "_request", "_transport", "begun", "finished", "keep_alive", "status")
+    __slots__ = (
+        "_chunked", "_client", "_request", "_transport", "before_last", "begun", "finished", "keep_alive", "status",
+    )  # fmt: skip
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -51,6 +53,8 @@ class Reply:
         self.status = 0
         self.begun = False
         self.finished = False
+        self.before_last: Callable[[], None] | None = None
+        """Called before the last of the answer goes out, once its status is known."""
 
     def _head(self, status: int, headers: Mapping[str, str], framing: str) -> bytes:
         self.status = status
@@ -75,6 +79,8 @@ class Reply:
     def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Head and body in one write; a HEAD request gets the head alone."""
         head = self._head(status, headers, f"content-length: {len(body)}")
+        if self.before_last is not None:
+            self.before_last()
         self._send(head if self._request.method == "HEAD" else head + body)
         self.finished = True
 
@@ -99,6 +105,8 @@ class Reply:
         """The end of the stream, with the last of it."""
         if not self.finished:
             self.finished = True
+            if self.before_last is not None:
+                self.before_last()
             self._send(self._framed(last) + (_LAST_CHUNK if self._chunked else b""))
 
     def break_off(self) -> None:
@@ -106,6 +114,8 @@ class Reply:
         if not self.finished:
             self.finished = True
             self.keep_alive = False
+            if self.before_last is not None:
+                self.before_last()
             self._transport.abort()
 
     @property

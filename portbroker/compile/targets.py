@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlsplit
 
+from portbroker.cost import Rates
 from portbroker.dialects.registry import DIALECTS
 from portbroker.fieldmap.effective import FieldMap
 from portbroker.fieldmap.select import ProviderMaps
@@ -52,6 +53,7 @@ class Targets:
             credentials=tuple(_credential(fieldmap, provider, *key) for key in keys or (_NO_KEY,)),
             secrets=tuple(key for _, key in keys),
             origin_hash=hashlib.sha256(f"{provider.name}\0{model}".encode()).hexdigest()[:16],
+            rates=Rates.of(price) if (price := fieldmap.facts.price) else None,
         )
 
 
