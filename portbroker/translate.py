@@ -336,6 +336,15 @@ def _framed(name: str | None, payload: bytes) -> bytes:
     return head + b"data: " + payload.replace(b"\n", b"\ndata: ") + b"\n\n"
 
 
+def _shows(event: Event) -> bool:
+    """Whether a client has something to see: of a text that is its first word, any other block tells by its beginning
+    what it is."""
+    if event["type"] == "content_block_start":
+        block = event["content_block"]
+        return bool(block["type"] != "text" or block.get("text"))
+    return bool(event["type"] == "content_block_delta")
+
+
 def _is_fault(payload: bytes) -> bool:
     """Whether an event is an error in its dialect's own form."""
     try:
@@ -365,15 +374,6 @@ def prepare(
     """
     rules = RuleContext(
         model=target.model,
-def _shows(event: Event) -> bool:
-    """Whether a client has something to see: of a text that is its first word, any other block tells by its beginning
-    what it is."""
-    if event["type"] == "content_block_start":
-        block = event["content_block"]
-        return bool(block["type"] != "text" or block.get("text"))
-    return bool(event["type"] == "content_block_delta")
-
-
         requested_model=call.model,
         client=call.dialect.name,
         stream=call.stream,
