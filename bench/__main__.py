@@ -4,17 +4,16 @@ import argparse
 import contextlib
 import json
 import signal
-import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.loading import load, tell
 from bench.report import table
-from bench.scenarios import SCENARIOS, Scenario, request
-from bench.sides import LOAD_CORE, Side, build, commands, free_port, pin, started
+from bench.scenarios import SCENARIOS
+from bench.sides import LOAD_CORE, VARIANTS, Side, build, commands, free_port, started
 
 
 def main() -> None:
@@ -26,7 +25,7 @@ def main() -> None:
         build(into)
         mock = stack.enter_context(started("mock", port := free_port(), [str(into / "mock"), str(port)], LOAD_CORE))
         offered = commands(into, mock.port)
-        names = asked.sides.split(",") if asked.sides else list(offered)
+        names = asked.sides.split(",") if asked.sides else [name for name in offered if name not in VARIANTS]
         sides = [stack.enter_context(started(name, *offered[name])) for name in names if name in offered]
         sides += [Side(name, int(number), int(pid)) for name, number, pid in (p.split(":") for p in asked.peer)]
         rows = list(_measured(asked, into, mock, sides))
@@ -37,7 +36,8 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run", description="Compare the CPU cost of a call through each side.")
-    parser.add_argument("--sides", help="of nginx,haproxy,bare,portbroker (default: those that are installed)")
+    parser.add_argument("--sides", help="of nginx,haproxy,bare,portbroker (default: those that are installed), "
+                        f"{','.join(VARIANTS)}")  # fmt: skip
     parser.add_argument("--peer", action="append", default=[], metavar="NAME:PORT:PID", help="a gateway that runs")
     parser.add_argument("--scenarios", default="chat,anthropic,anthropic_agent,anthropic_paced",
                         help=f"of {', '.join(SCENARIOS)}")  # fmt: skip
@@ -53,27 +53,11 @@ def _measured(asked: argparse.Namespace, into: Path, mock: Side, sides: list[Sid
     for number in range(asked.rounds):
         for name in asked.scenarios.split(","):
             for connections in map(int, asked.connections.split(",")):
-                _tell(mock, SCENARIOS[name])
+                tell(mock, SCENARIOS[name])
                 for side in sides:
-                    _load(into, side, SCENARIOS[name], connections, 0.3)  # connections open, caches fill
-                    figures = _load(into, side, SCENARIOS[name], connections, asked.seconds)
+                    load(into, side, SCENARIOS[name], connections, 0.3)  # connections open, caches fill
+                    figures = load(into, side, SCENARIOS[name], connections, asked.seconds)
                     yield {"round": number, "scenario": name, "connections": connections, "side": side.name, **figures}
-
-
-def _tell(mock: Side, scenario: Scenario) -> None:
-    urllib.request.urlopen(f"http://127.0.0.1:{mock.port}/set?{scenario.setting}", timeout=5).close()
-
-
-def _load(into: Path, side: Side, scenario: Scenario, connections: int, seconds: float) -> dict[str, Any]:
-    """What the load client saw, and what the side spent meanwhile."""
-    file = into / "request"
-    file.write_bytes(request(scenario, side.port))
-    before = side.cpu()
-    command = [str(into / "load"), str(side.port), str(file), str(connections), str(seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
-        pin(client.pid, LOAD_CORE)
-        out, _ = client.communicate(timeout=seconds + 30)
-    return {**json.loads(out), "cpu": side.cpu() - before, "memory": side.memory()}
 
 
 if __name__ == "__main__":

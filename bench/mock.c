@@ -3,8 +3,8 @@
  *     gcc -O2 -o mock mock.c && ./mock PORT
  *
  * It answers POST .../chat/completions and .../messages, streamed when the body says so. What it does is set for all
- * connections at once by GET /set?events=200&delay=10000&size=1000: deltas of a stream, microseconds between two of
- * them, bytes of text in an answer that is not streamed. Every delta carries "@" and 16 digits, the time at which it
+ * connections at once by GET /set?events=200&delay=10000&size=1000&tool=0: deltas of a stream, microseconds between two
+ * of them, bytes of text in an answer that is not streamed, whether a stream calls a tool instead of talking. Every delta carries "@" and 16 digits, the time at which it
  * was sent, by which the load client counts events and knows what was added on the way. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -38,7 +38,7 @@ typedef struct Client {
     struct Client *later;
 } Client;
 
-static int poller, events = 200, size = 1000;
+static int poller, events = 200, size = 1000, tool;
 static long long delay;
 static Client *first_due, *last_due; /* all wait equally long, so they are due in the order in which they were put here */
 
@@ -91,22 +91,35 @@ static void append_event(Client *c) {
     int i = c->next_event++, last = events + 1, n;
     long long t = now();
     if (c->anthropic) {
-        if (i == 0)
+        if (i > 0 && i < last && tool)
+            n = sprintf(e, EVENT("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":"
+                "\"%s @%016lld%s\"}"), i == 1 ? "{\\\"arg_0\\\":\\\"" : "", t, i == last - 1 ? "\\\"}" : "");
+        else if (i == 0)
             n = sprintf(e, EVENT("message_start", ",\"message\":{\"id\":\"msg_01XFDUDYJgAACzvnptvVoYEL\",\"type\":\"message\","
                 "\"role\":\"assistant\",\"content\":[],\"model\":\"claude-sonnet-4\",\"stop_reason\":null,"
                 "\"stop_sequence\":null,\"usage\":{\"input_tokens\":1200,\"output_tokens\":1}}")
-                EVENT("content_block_start", ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}"));
+                EVENT("content_block_start", ",\"index\":0,\"content_block\":%s"), tool ?
+                "{\"type\":\"tool_use\",\"id\":\"toolu_01A09q90qw90lq917835\",\"name\":\"Tool0\",\"input\":{}}" :
+                "{\"type\":\"text\",\"text\":\"\"}");
         else if (i < last)
             n = sprintf(e, EVENT("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" @%016lld\"}"), t);
         else
             n = sprintf(e, EVENT("content_block_stop", ",\"index\":0") EVENT("message_delta", ",\"delta\":{\"stop_reason\":"
-                "\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":250}") EVENT("message_stop", ""));
-    } else if (i == 0)
+                "\"%s\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":250}") EVENT("message_stop", ""),
+                tool ? "tool_use" : "end_turn");
+    } else if (i == 0 && tool)
+        n = sprintf(e, CHAT_DELTA("{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"index\":0,\"id\":"
+            "\"call_9pw1qnYScqvGrCH58HWCvFH6\",\"type\":\"function\",\"function\":{\"name\":\"Tool0\",\"arguments\":\"\"}}]}", "null"));
+    else if (i > 0 && i < last && tool)
+        n = sprintf(e, CHAT_DELTA("{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"%s @%016lld%s\"}}]}", "null"),
+            i == 1 ? "{\\\"arg_0\\\":\\\"" : "", t, i == last - 1 ? "\\\"}" : "");
+    else if (i == 0)
         n = sprintf(e, CHAT_DELTA("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}", "null"));
     else if (i < last)
         n = sprintf(e, CHAT_DELTA("{\"content\":\" @%016lld\"}", "null"), t);
     else
-        n = sprintf(e, CHAT_DELTA("{}", "\"stop\"") "data: " CHAT_CHUNK "],\"usage\":" CHAT_COUNTS "}\n\ndata: [DONE]\n\n");
+        n = sprintf(e, CHAT_DELTA("{}", "\"%s\"") "data: " CHAT_CHUNK "],\"usage\":" CHAT_COUNTS "}\n\ndata: [DONE]\n\n",
+            tool ? "tool_calls" : "stop");
     append_chunk(c, e, n);
     if (i == last) {
         append(c, "0\r\n\r\n", 5);
@@ -166,7 +179,7 @@ static int answer(Client *c, size_t head, size_t body) {
     char *line_end = memchr(c->in, '\r', head), *asked;
     *line_end = 0;
     if ((asked = strstr(c->in, "/set?"))) {
-        sscanf(asked, "/set?events=%d&delay=%lld&size=%d", &events, &delay, &size);
+        sscanf(asked, "/set?events=%d&delay=%lld&size=%d&tool=%d", &events, &delay, &size, &tool);
         append(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 38);
         return flush(c) < 0 ? -1 : 0;
     }

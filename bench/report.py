@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any
 
+from bench.sides import VARIANTS
+
 Row = Mapping[str, Any]
 
 
@@ -30,7 +32,11 @@ def _line(key: tuple[str, int, str], rows: list[Row], subject: str) -> str:
         return f"{scenario:<18}{connections:>6}  {side:<11}{'failed':>8}"
     spread = f"±{(max(costs) - min(costs)) / 2 / median(costs):.0%}"
     memory = median(row["memory"] for row in mine.values())
-    against = "" if side == subject else _ratio(_rounds(rows, (scenario, connections, subject)), mine)
+    subjects = _rounds(rows, (scenario, connections, subject))
+    if side in VARIANTS:
+        against = f"it costs {_ratio(mine, subjects)}"
+    else:
+        against = "" if side == subject else _ratio(subjects, mine)
     return (
         f"{scenario:<18}{connections:>6}  {side:<11}{unit:>8}{median(costs):>9.1f}{spread:>8}{memory:>7.0f}   {against}"
     )

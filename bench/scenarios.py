@@ -12,14 +12,17 @@ MODEL = "bench-model"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of call. `agent` asks with the body of a coding agent: 67 KB, a history and 18 tools.
+    """One kind of call, with `asked` bytes of text; `agent` asks with the body of a coding agent instead.
 
-    `events` deltas come `delay` microseconds apart; an answer that is no stream has `size` bytes of text.
+    `events` deltas come `delay` microseconds apart, of the arguments of a `tool` where there is one; an answer that is
+    no stream has `size` bytes of text.
     """
 
     dialect: str
     stream: bool = False
     agent: bool = False
+    tool: bool = False
+    asked: int = 800
     events: int = 200
     delay: int = 0
     size: int = 1000
@@ -27,16 +30,19 @@ class Scenario:
     @property
     def setting(self) -> str:
         """What the mock is told."""
-        return f"events={self.events}&delay={self.delay}&size={self.size}"
+        return f"events={self.events}&delay={self.delay}&size={self.size}&tool={self.tool:d}"
 
 
 SCENARIOS = {
     "chat": Scenario("openai.chat"),
     "chat_100k": Scenario("openai.chat", size=100_000),
+    "chat_1m": Scenario("openai.chat", asked=1_000_000),
     "chat_agent": Scenario("openai.chat", agent=True),
     "chat_paced": Scenario("openai.chat", stream=True, delay=10_000),
     "anthropic": Scenario("anthropic.messages"),
+    "anthropic_1m": Scenario("anthropic.messages", asked=1_000_000),
     "anthropic_agent": Scenario("anthropic.messages", agent=True),
+    "anthropic_tool": Scenario("anthropic.messages", stream=True, tool=True),
     "anthropic_stream": Scenario("anthropic.messages", stream=True),
     "anthropic_paced": Scenario("anthropic.messages", stream=True, delay=10_000),
 }
@@ -59,7 +65,9 @@ def call(scenario: Scenario) -> dict[str, Any]:
     if scenario.agent:
         body = _agent(dice) if anthropic else _chat_agent(dice)
     else:
-        body = {"messages": [{"role": "user", "content": _words(dice, 800)}]}
+        body = {"messages": [{"role": "user", "content": _words(dice, scenario.asked)}]}
+        if scenario.tool:
+            body["tools"] = [_as_tool(anthropic, *tool) for tool in _tools(dice)[:1]]
     body |= {"model": MODEL, "max_tokens": 1024}
     if scenario.stream:
         body |= {"stream": True} if anthropic else {"stream": True, "stream_options": {"include_usage": True}}
@@ -76,7 +84,7 @@ def _agent(dice: random.Random) -> dict[str, Any]:
             {"role": "assistant", "content": [{"type": "text", "text": _words(dice, 200)}, use]},
             {"role": "user", "content": [result]},
         ]
-    tools = [{"name": n, "description": d, "input_schema": s} for n, d, s in _tools(dice)]
+    tools = [_as_tool(True, *tool) for tool in _tools(dice)]
     return {"system": [{"type": "text", "text": _words(dice, 12_000)}], "messages": messages, "tools": tools}
 
 
@@ -90,8 +98,13 @@ def _chat_agent(dice: random.Random) -> dict[str, Any]:
             {"role": "assistant", "content": _words(dice, 200), "tool_calls": calls},
             {"role": "tool", "tool_call_id": f"call_{turn}", "content": _words(dice, 1400)},
         ]
-    functions = [{"name": n, "description": d, "parameters": s} for n, d, s in _tools(dice)]
-    return {"messages": messages, "tools": [{"type": "function", "function": f} for f in functions]}
+    return {"messages": messages, "tools": [_as_tool(False, *tool) for tool in _tools(dice)]}
+
+
+def _as_tool(anthropic: bool, name: str, about: str, schema: dict[str, Any]) -> dict[str, Any]:
+    if anthropic:
+        return {"name": name, "description": about, "input_schema": schema}
+    return {"type": "function", "function": {"name": name, "description": about, "parameters": schema}}
 
 
 def _tools(dice: random.Random) -> list[tuple[str, str, dict[str, Any]]]:
@@ -104,6 +117,8 @@ def _tools(dice: random.Random) -> list[tuple[str, str, dict[str, Any]]]:
 
 def _words(dice: random.Random, size: int) -> str:
     words: list[str] = []
-    while sum(map(len, words)) + len(words) < size:
+    written = 0
+    while written < size:
         words.append("".join(dice.choices(string.ascii_lowercase, k=dice.randint(2, 9))))
+        written += len(words[-1]) + 1
     return " ".join(words)[:size]

@@ -15,15 +15,16 @@ HERE = Path(__file__).parent
 _TICKS = os.sysconf("SC_CLK_TCK")
 LOAD_CORE, SIDE_CORE = 0, 1
 
-_CONFIG = """\
-providers:
-  - name: mock
+_PROVIDER = """\
+  - name: {name}
     provider_type: custom
-    base_url: http://127.0.0.1:{mock}/v1
+    base_url: http://127.0.0.1:{port}/v1
     api_key: bench
     big_model: bench-model
     models: [bench-model]
 """
+VARIANTS = ("dead_first",)
+"""PortBroker under other circumstances, measured only when asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,11 @@ def build(into: Path) -> None:
 
 def commands(into: Path, mock: int) -> dict[str, tuple[int, list[str]]]:
     """By name, the port and the command of every side that can be started here."""
-    ports = {name: free_port() for name in ("nginx", "haproxy", "bare", "portbroker")}
-    config = into / "portbroker.yaml"
-    config.write_text(_CONFIG.format(mock=mock))
+    ports = {name: free_port() for name in ("nginx", "haproxy", "bare", "portbroker", *VARIANTS)}
     found = {
         "bare": [sys.executable, str(HERE / "bare.py"), str(ports["bare"]), str(mock)],
-        "portbroker": [sys.executable, "-m", "portbroker", "serve", str(config), "--port", str(ports["portbroker"])],
+        "portbroker": gateway(into / "portbroker.yaml", ports["portbroker"], mock),
+        "dead_first": gateway(into / "dead_first.yaml", ports["dead_first"], free_port(), mock),
     }
     for name, template, arguments in (
         ("nginx", "nginx.conf", ["-p", str(into), "-c"]),
@@ -71,12 +71,20 @@ def commands(into: Path, mock: int) -> dict[str, tuple[int, list[str]]]:
     return {name: (ports[name], command) for name, command in found.items()}
 
 
+def gateway(file: Path, port: int, *mocks: int, workers: int = 1) -> list[str]:
+    """The command that serves a PortBroker whose providers, in this order, are at these ports."""
+    file.write_text("providers:\n" + "".join(_PROVIDER.format(name=f"p{mock}", port=mock) for mock in mocks))
+    command = [sys.executable, "-m", "portbroker", "serve", str(file), "--port", str(port)]
+    return [*command, "--workers", str(workers)]
+
+
 @contextlib.contextmanager
-def started(name: str, port: int, command: list[str], core: int = SIDE_CORE) -> Iterator[Side]:
-    """The side, answering; it is ended with the context."""
+def started(name: str, port: int, command: list[str], core: int | None = SIDE_CORE) -> Iterator[Side]:
+    """The side, answering, on one core or on any; it is ended with the context."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        pin(process.pid, core)
+        if core is not None:
+            pin(process.pid, core)
         _wait_for(port, process)
         yield Side(name, port, process.pid)
     finally:
