@@ -118,6 +118,7 @@ async def serve(path: Path, loaded: Loaded, snapshot: Snapshot, *, host: str, po
     stop = told_to_stop()
     async with running(snapshot, host=host, port=port, max_body=loaded.config.server.max_body) as listening:
         reloader = Reloader(path, loaded, snapshot, listening, history_of(path, loaded))
+        listening.parts.configuration = reloader
         _on_signal(lambda: reloader.trigger("SIGHUP"), *_RELOADING)
         log.info("serving %s, revision %s", listening.url, snapshot.revision)
         async with reloading(reloader):

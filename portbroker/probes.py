@@ -22,7 +22,7 @@ from portbroker.relay import Relay
 from portbroker.retries import remedy_for
 from portbroker.snapshot import Provider, Snapshot, Target
 from portbroker.translate import prepare
-from portbroker.upstream import UpstreamRequest
+from portbroker.upstream import Upstream, UpstreamRequest
 
 _LOOK_AGAIN = 1.0
 """Seconds after which a reload is noticed."""
@@ -71,7 +71,7 @@ class Probes:
         target = snapshot.target(provider, check.model or next(iter(provider.tiers.values()), "probe"))
         try:
             async with asyncio.timeout(check.timeout):
-                await (self._ask(target) if check.model else self._get(target, check))
+                await (ask(self._attempts.upstream, target) if check.model else self._get(target, check))
         except TimeoutError:
             self._ill(target, ProviderError(f"no answer to a probe within {check.timeout:g} s", kind="timeout"))
         except GatewayError as error:
@@ -97,18 +97,19 @@ class Probes:
         if status >= 500:
             raise ProviderError(f"HTTP {status}", kind="api", status=status, provider=target.provider.name)
 
-    async def _ask(self, target: Target) -> None:
-        """A call for one token."""
-        body = {"model": target.model, "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
-        call = parse_call(orjson.dumps(body), OPENAI_CHAT)
-        sent, answering = prepare(call, target, strict=False, request_id=mint("req_"), created=int(time.time()))
-        relay = Relay(answering, stream=False, provider=target.provider.name)
-        relay.attempt = self._attempts.upstream.send(_request(target, target.path, sent), relay)
-        try:
-            await relay.opened
-        finally:
-            if not relay.ended:
-                relay.cancel()
+
+async def ask(upstream: Upstream, target: Target, patience: float = 60.0) -> None:
+    """A call for one token. Raises `GatewayError` when it is not answered."""
+    body = {"model": target.model, "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
+    call = parse_call(orjson.dumps(body), OPENAI_CHAT)
+    sent, answering = prepare(call, target, strict=False, request_id=mint("req_"), created=int(time.time()))
+    relay = Relay(answering, stream=False, provider=target.provider.name)
+    relay.attempt = upstream.send(_request(target, target.path, sent, patience), relay)
+    try:
+        await relay.opened
+    finally:
+        if not relay.ended:
+            relay.cancel()
 
 
 def _request(target: Target, path: str, body: bytes, timeout: float = 60.0, method: str = "POST") -> UpstreamRequest:

@@ -74,6 +74,11 @@ class Reloader:
         self._cause = ""
         serving.report(self.status)
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
     async def run(self) -> None:
         """Reload on every change and every `trigger`, until cancelled."""
         # What changed between the first reading and the first look is noticed by nobody else.

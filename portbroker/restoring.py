@@ -3,7 +3,6 @@
 The one rule: each file is replaced whole or not at all, the first file last, and what is replaced is kept.
 """
 
-import contextlib
 import os
 import secrets
 import shutil
@@ -77,13 +76,13 @@ def replace_file(path: Path, data: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        # For nobody else until it has the mode of what it replaces: that may hold a secret.
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as out:
             out.write(data)
             out.flush()
             os.fsync(descriptor)
-        with contextlib.suppress(FileNotFoundError):
-            beside.chmod(stat.S_IMODE(target.stat().st_mode))
+        beside.chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o644)
         os.replace(beside, target)
     finally:
         beside.unlink(missing_ok=True)

@@ -1,4 +1,5 @@
-"""The words for who may call, what is kept of calls, and where limits are counted: `auth:`, `usage:`, `limits:`.
+"""The words for who may call and change, what is kept of calls, and where limits are counted: `auth:`, `admin:`,
+`usage:`, `limits:`.
 
 The one rule: they are read at start; who may call does not change while somebody does.
 """
@@ -51,6 +52,15 @@ class CallersConfig(Section):
 
     calls: Literal["local", "key"] = "local"
     """`local`: on a loopback address, calls from this machine need no API key; beyond it, all do. `key`: all do."""
+
+
+class AdminConfig(Section):
+    """What the admin API may do with this file."""
+
+    model_config = ConfigDict(title="Admin API")
+
+    config_writes: Literal["allow", "deny"] = "allow"
+    """`deny`: the file belongs to whoever commits it; a change of a provider is answered with the patch to commit."""
 
 
 class UsageConfig(Section):

@@ -63,7 +63,9 @@ class Environment:
         self._real = real = dict(os.environ if variables is None else variables)
         self._origin = dict.fromkeys(dotenv := self._dotenv(), ".env") | dict.fromkeys(real, "environment")
         self.variables: dict[str, str] = {**dotenv, **real}
+        self.state = ".portbroker"
         self._secrets: Mapping[str, str] | None = None
+        self._posted: Mapping[str, str] | None = None
         self._names_in_use: frozenset[str] = frozenset()
 
     @property
@@ -87,12 +89,23 @@ class Environment:
         return self.variables[name]
 
     def secret(self, name: str) -> str:
-        """An entry of `secrets.yaml`."""
+        """An entry of `secrets.yaml`, or of the one in the state directory, where those are that were posted."""
         if self._secrets is None:
             self._secrets = self._read_secrets()
-        if name not in self._secrets:
-            raise Missing(f"secrets.yaml has no `{name}`" + _did_you_mean(name, self._secrets))
-        return self._secrets[name]
+        if self._secrets is not None and name in self._secrets:
+            return self._secrets[name]
+        if self._posted is None:
+            self._posted = self._read_secrets(self.posted_secrets) or {}
+        if name in self._posted:
+            return self._posted[name]
+        if self._secrets is None:
+            raise Missing("there is no secrets.yaml beside this file")
+        raise Missing(f"secrets.yaml has no `{name}`" + _did_you_mean(name, self._secrets))
+
+    @property
+    def posted_secrets(self) -> str:
+        """The file in the state directory, by its name in the directory of the configuration."""
+        return posixpath.join(os.path.expanduser(self.state), SECRETS)
 
     def file(self, name: str) -> str:
         """The text of a file beside the configuration, without the line break at its end."""
@@ -156,7 +169,7 @@ class Environment:
 
     def _read(self, name: str, *, private: bool = False) -> bytes | None:
         """What a file beside the configuration holds; None when it is not there. Read once, for all who ask."""
-        key = f"{name} (private)" if private else name  # what was read without that check does not pass it
+        key = private_name(name) if private else name  # what was read without that check does not pass it
         if key not in self._kept and self._live:
             path = self.directory / name
             self.files.add(path)
@@ -192,15 +205,19 @@ class Environment:
         ]
         return {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}
 
-    def _read_secrets(self) -> Mapping[str, str]:
+    def _read_secrets(self, name: str = SECRETS) -> Mapping[str, str] | None:
         try:
-            if (data := self._read("secrets.yaml", private=True)) is None:
-                raise Missing("there is no secrets.yaml beside this file")
-            parsed = document.parse(source.text_of(data))
-            return _only_text(parsed)
+            if (data := self._read(name, private=True)) is None:
+                return None
+            return _only_text(document.parse(source.text_of(data)))
         except Fault as fault:
             where = f", line {fault.line}" if fault.line else ""
-            raise Fault(f"secrets.yaml{where}: {fault.message}", hint=fault.hint) from None
+            raise Fault(f"{name}{where}: {fault.message}", hint=fault.hint) from None
+
+
+def private_name(name: str) -> str:
+    """How `Surroundings` call a file that was read as a private one."""
+    return f"{name} (private)"
 
 
 def _only_text(parsed: document.Document) -> Mapping[str, str]:

@@ -99,6 +99,7 @@ def load_text(
     environment = Environment(directory, environ, kept, instead)
     whole = include.gather(main, file, environment)
     parsed = whole.document
+    environment.state = overrides.state_word(parsed.data, environment)
     rendered = rendering.render(parsed.data, environment)
     data, misset = overrides.apply(rendered.data, environment)
     own, weak = read_own(environment)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 
-from portbroker.config.callers import CallersConfig, SharedLimitsConfig, UsageConfig
+from portbroker.config.callers import AdminConfig, CallersConfig, SharedLimitsConfig, UsageConfig
 from portbroker.config.database import DatabaseConfig
 from portbroker.config.fields import (
     Bool,
@@ -466,6 +466,8 @@ class Config(Section):
     """Where PortBroker listens."""
     database: DatabaseConfig = DatabaseConfig()
     """Where API keys and usage are kept."""
+    admin: AdminConfig = AdminConfig()
+    """What the admin API may do with this file."""
     auth: CallersConfig = CallersConfig()
     """Who may call."""
     usage: UsageConfig = UsageConfig()

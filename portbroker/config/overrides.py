@@ -69,6 +69,14 @@ def apply(data: Any, environment: Environment) -> tuple[Any, list[Problem]]:
     return data, problems
 
 
+def state_word(data: Any, environment: Environment) -> str:
+    """The state directory as it is named, for what must be known before templates are rendered."""
+    server = data.get("server") if isinstance(data, dict) else None
+    word = server.get("state") if isinstance(server, dict) else None
+    said = environment.variables.get("PORTBROKER_STATE", "").strip()
+    return said or (word if isinstance(word, str) and word else environment.state)
+
+
 def _replaced(data: dict[str, Any], section: str, key: str, value: Any) -> dict[str, Any]:
     old = data.get(section)
     return {**data, section: {**(old or {}), key: value}} if isinstance(old, (dict, type(None))) else data

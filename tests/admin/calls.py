@@ -12,9 +12,10 @@ from yarl import URL
 
 from portbroker.app import running
 from portbroker.compile import compile_snapshot
-from portbroker.config.load import load_text
+from portbroker.config.load import load, load_text
 from portbroker.keyring import Keyring
 from portbroker.keys import Pepper
+from portbroker.reload import Reloader, reloading
 from portbroker.store import Store
 from portbroker.store.called import CalledStore
 from portbroker.store.sqlite import SqliteDatabase
@@ -107,3 +108,20 @@ async def admin_of(text: str = EMPTY, *, token: str = TOKEN, kept: Kept | None =
         if kept:
             listening.parts.store, listening.parts.keyring, listening.parts.secret = kept.store, kept.keyring, SECRET
         yield Admin(session, listening.url, token)
+
+
+@contextlib.asynccontextmanager
+async def admin_of_file(path: Path, *, kept: Kept | None = None) -> AsyncIterator[Admin]:
+    """The admin API of a gateway that serves the file at `path` and follows it."""
+    loaded = load(path, environ={})
+    snapshot = compile_snapshot(loaded)
+    async with (
+        running(snapshot, host="127.0.0.1", port=0, max_body=4 * 1024 * 1024, token=TOKEN) as listening,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
+    ):
+        reloader = Reloader(path, loaded, snapshot, listening)
+        listening.parts.configuration = reloader
+        if kept:
+            listening.parts.store, listening.parts.keyring, listening.parts.secret = kept.store, kept.keyring, SECRET
+        async with reloading(reloader):
+            yield Admin(session, listening.url, TOKEN)
