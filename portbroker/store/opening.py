@@ -16,9 +16,9 @@ def make_store(config: DatabaseConfig, directory: Path) -> Store:
 
 def _database(config: DatabaseConfig, directory: Path) -> Database:
     if config.kind == "sqlite":
-        from portbroker.store.sqlite import SqliteDatabase
+        from portbroker.store.keeper import KeptDatabase
 
-        return SqliteDatabase(sqlite_path(config.location, directory))
+        return KeptDatabase(sqlite_path(config.location, directory))
     if config.kind == "supabase":
         return _supabase(config)
     if not config.location:

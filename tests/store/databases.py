@@ -13,6 +13,7 @@ from supabase import AsyncClientOptions, acreate_client
 from portbroker.store import Store
 from portbroker.store.called import CalledStore
 from portbroker.store.database import Database
+from portbroker.store.keeper import KeptDatabase
 from portbroker.store.migrations import migrations
 from portbroker.store.postgresql import PostgresqlDatabase
 from portbroker.store.sqlite import SqliteDatabase
@@ -38,6 +39,12 @@ async def opened(database: Database) -> AsyncIterator[Store]:
 @contextlib.asynccontextmanager
 async def on_sqlite(directory: Path, _: Callable[[], Cluster]) -> AsyncIterator[Opening]:
     yield lambda: opened(SqliteDatabase(directory / "portbroker.db"))
+
+
+@contextlib.asynccontextmanager
+async def on_kept_sqlite(directory: Path, _: Callable[[], Cluster]) -> AsyncIterator[Opening]:
+    """The first store keeps the file, the others ask it."""
+    yield lambda: opened(KeptDatabase(directory / "portbroker.db"))
 
 
 @contextlib.asynccontextmanager
@@ -79,4 +86,4 @@ TABLES = {"keys": "id", "events": "id", "totals": "day", "budgets": "key_id", "r
           "audit": "id"}  # fmt: skip
 """What holds what was recorded, each with a column of text."""
 
-DATABASES = {"sqlite": on_sqlite, "postgresql": on_postgresql, "supabase": on_supabase}
+DATABASES = {"sqlite": on_sqlite, "kept sqlite": on_kept_sqlite, "postgresql": on_postgresql, "supabase": on_supabase}

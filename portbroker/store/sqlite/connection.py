@@ -15,7 +15,7 @@ from portbroker.store.migrations import Migration, outstanding
 from portbroker.store.sqlite.faults import fault
 from portbroker.store.sqlite.operations import DURABLE, READS, WRITES
 
-BUSY = 2.0
+BUSY = 1.0
 """Seconds to wait for another program that has the file locked."""
 _OLDEST = (3, 37, 0)
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 LONGEST = 5.0
 """Seconds that an operation may take, with those before it."""
-_OPENING = 60.0
+OPENING = 60.0
 """Seconds that opening may take: after a crash the log is played back, and steps may rewrite tables."""
 
 
@@ -32,7 +32,7 @@ class SqliteDatabase:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
 
     async def open(self) -> None:
-        await self._run(_OPENING, self._connection.open)
+        await self._run(OPENING, self._connection.open)
 
     async def close(self) -> None:
         try:
