@@ -101,7 +101,7 @@ class ApiKeys:
 
     async def delete(self, asked: Asked) -> Answer:
         id = asked.params["id"]
-        if not await self._store.delete_key(id, entry(asked, "api_key.delete", id)):
+        if not await self._store.delete_key(id, entry(asked, "key.deleted", id)):
             raise not_found("API key", id)
         return Answer(KeyDeleted(id=id, deleted=True))
 
@@ -111,14 +111,14 @@ class ApiKeys:
         if key.revoked_at is not None:
             raise Refusal(409, "conflict", "a revoked key stays revoked; make another one")
         rotated, secret = rotate(key, self._pepper, now(), form.overlap_seconds * 1_000_000)
-        kept = await self._update(rotated, asked, "api_key.rotate", {"overlap_seconds": form.overlap_seconds})
+        kept = await self._update(rotated, asked, "key.rotated", {"overlap_seconds": form.overlap_seconds})
         return Answer(KeyMade(**key_values(kept), key=secret), headers=_etag(kept))
 
     async def revoke(self, asked: Asked) -> Answer:
         key = await self._key(asked)
         if key.revoked_at is not None:
             return _answer(key)
-        return _answer(await self._update(replace(key, revoked_at=now()), asked, "api_key.revoke", {"name": key.name}))
+        return _answer(await self._update(replace(key, revoked_at=now()), asked, "key.revoked", {"name": key.name}))
 
     # with the store
 
@@ -135,13 +135,13 @@ class ApiKeys:
 
     async def _insert(self, key: ApiKey, asked: Asked) -> None:
         try:
-            await self._store.insert_key(key, entry(asked, "api_key.create", key.id, name=key.name, admin=key.admin))
+            await self._store.insert_key(key, entry(asked, "key.created", key.id, name=key.name, admin=key.admin))
         except Conflict as conflict:
             raise _conflict(conflict) from conflict
 
     async def _write(self, asked: Asked, key: ApiKey, fields: Mapping[str, Any]) -> Answer:
         details = {"name": key.name, "fields": sorted(fields)}
-        return _answer(await self._update(replace(key, **fields), asked, "api_key.update", details))
+        return _answer(await self._update(replace(key, **fields), asked, "key.changed", details))
 
     async def _update(self, key: ApiKey, asked: Asked, action: str, details: Mapping[str, Any]) -> ApiKey:
         try:

@@ -81,7 +81,7 @@ class Providers:
             values, secrets = _put_away(form.name, _unveiled(form.written(form.model_fields_set), {})[0])
             given = {name: value for name, value in values.items() if value is not None}
             proposal = await self._file.propose(found, None, lambda text, _: edits.added(text, given), secrets)
-            await self._serve(asked, proposal, found, "provider.create", form.name, sorted(given))
+            await self._serve(asked, proposal, found, "provider.created", form.name, sorted(given))
         shown = _named(proposal.proved, form.name)
         return Answer(shown, 201, {**_etag(proposal.proved), "location": f"{_PATH}/{_quoted(form.name)}"})
 
@@ -107,7 +107,7 @@ class Providers:
             )
             stays = {field for field in ("api_key", "headers") if field not in values} | set(kept)
             _refuse_leak(found, proposal.proved, index, stays)
-            await self._serve(asked, proposal, found, "provider.update", name, sorted(values))
+            await self._serve(asked, proposal, found, "provider.changed", name, sorted(values))
         return Answer(_named(proposal.proved, name), headers=_etag(proposal.proved))
 
     async def delete(self, asked: Asked) -> Answer:
@@ -116,7 +116,7 @@ class Providers:
             index = _index(found, asked)
             proposal = await self._file.propose(found, index, edits.removed, {})
             name = asked.params["name"]
-            await self._serve(asked, proposal, found, "provider.delete", name, [])
+            await self._serve(asked, proposal, found, "provider.deleted", name, [])
         return Answer(ProviderDeleted(name=name, deleted=True), headers=_etag(proposal.proved))
 
     async def _current(self, asked: Asked) -> Found:

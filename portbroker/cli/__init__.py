@@ -26,6 +26,9 @@ COMMANDS: Final = {
     "connect": "point a client at the gateway: claude, codex, opencode, ...",
     "run": "start a program that asks the gateway",
     "mock": "serve a provider that fails as it is told, to rehearse an outage",
+    "keys": "make, list, rotate and revoke API keys",
+    "usage": "sum up what was used and what it cost",
+    "login": "sign in to a server elsewhere",
     "schema": "print the JSON Schema of the file",
 }
 _FILES = (".yaml", ".yml")

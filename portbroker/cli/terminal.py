@@ -51,6 +51,12 @@ class Terminal:
         """A line beside the result."""
         print(text, file=sys.stderr)
 
+    def write(self, data: bytes) -> None:
+        """The result as bytes that came whole."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
     def json(self, value: Any) -> None:
         """The result for a machine."""
         import orjson

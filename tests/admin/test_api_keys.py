@@ -221,7 +221,7 @@ async def test_every_change_is_in_the_log_with_who_made_it(admin: Admin) -> None
     await admin.ask("DELETE", path)
     log = (await admin.get("/admin/audit")).json["data"]
     assert [entry["action"] for entry in log] == [
-        "api_key.delete", "api_key.revoke", "api_key.rotate", "api_key.update", "api_key.create"
+        "key.deleted", "key.revoked", "key.rotated", "key.changed", "key.created"
     ]  # fmt: skip
     assert {(entry["actor"], entry["subject"], entry["address"]) for entry in log} == {
         ("local", key["id"], "127.0.0.1")

@@ -321,7 +321,7 @@ async def test_changes_are_in_the_log_without_what_was_secret(providers: Admin) 
     await providers.ask("DELETE", f"{PROVIDERS}/Local")
     log = await providers.get("/admin/audit")
     assert [(e["action"], e["subject"]) for e in log.json["data"]] == [
-        ("provider.delete", "Local"), ("provider.update", "OpenAI")
+        ("provider.deleted", "Local"), ("provider.changed", "OpenAI")
     ]  # fmt: skip
     assert log.json["data"][1]["details"]["fields"] == ["api_key"]
     assert b"posted-secret" not in log.raw
