@@ -18,6 +18,7 @@ from portbroker.store.sqlite.operations import DURABLE, READS, WRITES
 BUSY = 1.0
 """Seconds to wait for another program that has the file locked."""
 _OLDEST = (3, 37, 0)
+_NOTHING = (0, 0)
 
 
 class Connection:
@@ -25,8 +26,9 @@ class Connection:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
         self._db: sqlite3.Connection | None = None
-        self._file = (0, 0)
+        self._opened = (_NOTHING, _NOTHING)
 
     def open(self) -> None:
         """Open the file and bring its tables up to date; a file that is not there is made."""
@@ -34,6 +36,7 @@ class Connection:
             raise StoreError(f"this Python's SQLite is {sqlite3.sqlite_version}; 3.37 or newer is needed")
         with self._told():
             self._make()
+            self._discard_log()
             db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
             try:
                 db.row_factory = sqlite3.Row
@@ -43,7 +46,7 @@ class Connection:
             except BaseException:
                 db.close()
                 raise
-        self._db, self._file = db, self._identity()
+        self._db, self._opened = db, (_identity(self._path), _identity(self._log))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -64,7 +67,7 @@ class Connection:
 
     def _current(self) -> sqlite3.Connection:
         """The connection to the file that is there now: SQLite itself would go on writing into a deleted one."""
-        if self._db is not None and self._identity() != self._file:
+        if self._db is not None and _identity(self._path) != self._opened[0]:
             self.close()
         if self._db is None:
             if not self._path.exists():
@@ -73,12 +76,12 @@ class Connection:
         assert self._db is not None
         return self._db
 
-    def _identity(self) -> tuple[int, int]:
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return (0, 0)
-        return found.st_dev, found.st_ino
+    def _discard_log(self) -> None:
+        """Take away the log of the file that was here before: SQLite would play it back into this one."""
+        file, log = self._opened
+        if file not in (_NOTHING, _identity(self._path)) and log == _identity(self._log) != _NOTHING:
+            self._log.unlink()
+            self._log.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
 
     def _make(self) -> None:
         """An empty file that only this user can read; SQLite gives its others the same mode."""
@@ -96,6 +99,15 @@ class Connection:
             raise StoreDown(f"{self._path} cannot be opened: {error.strerror}") from error
         except (OverflowError, ValueError, TypeError, KeyError) as error:
             raise StoreError(f"{self._path} cannot keep this: {error}") from error
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What tells a file from another that has come into its place."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return _NOTHING
+    return found.st_dev, found.st_ino
 
 
 @contextlib.contextmanager
