@@ -11,6 +11,7 @@ from functools import partial
 
 from portbroker.call import Call
 from portbroker.caller import LOCAL, Caller
+from portbroker.conversation import Json
 from portbroker.course import Common, Course, Try, Wait
 from portbroker.errors import GatewayError, Kind, ProviderError
 from portbroker.facts import Facts
@@ -56,10 +57,14 @@ class Opened:
 
     def close(self) -> None:
         """The answer is over, or nobody wants the rest of it."""
-        usage = self.relay.answering.reading.usage or {}
-        counts = [usage.get(name) for name in ("input_tokens", "output_tokens")]
-        used = sum(count for count in counts if isinstance(count, int)) if usage else None
+        used = None if self._step.leave is None else _tokens(self.relay.answering.reading.usage)
         self._course.ended(self._step, self.relay.error, used)
+
+
+def _tokens(usage: Json | None) -> int | None:
+    """The tokens of an answer, as far as they are known."""
+    counts = [usage.get(name) for name in ("input_tokens", "output_tokens")] if usage else []
+    return sum(count for count in counts if isinstance(count, int)) if usage else None
 
 
 class Attempts:
@@ -172,8 +177,9 @@ class Carriage:
                 return None
             if not self._start(step, running):
                 return None
-            if step.pool.hedge is not None:
-                await self._hedge(running)
+            if step.pool.hedge is None:
+                return await self._only(running)
+            await self._hedge(running)
             return await self._first_to_speak(running)
         except BaseException:
             if not running:
@@ -181,6 +187,18 @@ class Carriage:
             for one in running:
                 self._abandon(one)
             raise
+
+    async def _only(self, running: list[Running]) -> Opened | None:
+        """The answer of an attempt that has none beside it, as nearly all have not."""
+        one = running[0]
+        try:
+            await one.relay.opened
+        except GatewayError as error:
+            running.clear()
+            self._bad(one.step, one.record, error)
+            return None
+        running.clear()
+        return self._good(one)
 
     async def _hedge(self, running: list[Running]) -> None:
         """Start a second attempt beside one that takes its time."""
@@ -237,33 +255,24 @@ class Carriage:
             body, answering = prepare(
                 call, target, strict=strict, request_id=request_id, created=now, route=asking.route.path
             )
-        timeouts = step.pool.timeouts(target)
-        relay = Relay(
-            answering, stream=call.flows, provider=target.provider.name, first_byte=timeouts.first_byte, last=step.last
+        timeouts, provider = step.pool.timeouts(target), target.provider.name
+        relay = Relay(answering, stream=call.flows, provider=provider, first_byte=timeouts.first_byte, last=step.last)
+        path = target.path_with(
+            asking.query if is_anthropic_passthrough(target, call) else "",
+            call.endpoint.path if call.endpoint is not None else "",
         )
-        relay.attempt = self._upstream.send(
-            UpstreamRequest(
-                origin=target.origin,
-                target=target.path_with(
-                    asking.query if is_anthropic_passthrough(target, call) else "",
-                    call.endpoint.path if call.endpoint is not None else "",
-                ),
-                headers=upstream_headers(target, call, asking.headers, step.key),
-                body=body,
-                timeouts=timeouts,
-                provider=target.provider.name,
-            ),
-            relay,
-        )
+        headers = upstream_headers(target, call, asking.headers, step.key)
+        request = UpstreamRequest(target.origin, path, headers, body, timeouts, provider)
+        request.lasting = headers is step.key.headers
+        relay.attempt = self._upstream.send(request, relay)
         return relay
 
     # how they end
 
     def _good(self, one: Running) -> Opened:
-        one.record.seconds = seconds = self._common.health.clock() - one.step.began
+        one.record.seconds = seconds = self.course.succeeded(one.step)
         if one.step.pool.hedge is not None:
             self._common.pace.add(one.step.target.name, self._asking.call.stream, seconds)
-        self.course.succeeded(one.step)
         return Opened(one.relay, one.step.target, len(self._pool.targets) == 1, one.step, self.course)
 
     def _bad(self, step: Try, record: AttemptRecord, error: BaseException) -> None:

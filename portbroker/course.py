@@ -232,12 +232,13 @@ class Course:
 
     # how it went
 
-    def succeeded(self, step: Try) -> None:
-        """The attempt has brought something good. `ended` is still to come."""
+    def succeeded(self, step: Try) -> float:
+        """The attempt has brought something good, after so many seconds. `ended` is still to come."""
         now = self._health.clock()
-        target = step.target
+        target, seconds = step.target, now - step.began
         self._health.spoke(target.provider.name, step.key.id, target.model, step.probed, now)
-        self._health.latencies.heard(target, now - step.began)
+        self._health.latencies.heard(target, seconds)
+        return seconds
 
     def ended(self, step: Try, error: GatewayError | None, used: int | None) -> None:
         """A good attempt is over; `error` is what broke it off, `used` its tokens, as far as they are known."""

@@ -132,8 +132,10 @@ class Gateway:
         if entry is not None and self.books is not None:
             await self.books.admit(entry, carriage.facts, carriage.candidates)
         opened = await carriage.open()
-        exchange.first_content = time.monotonic()
-        reply.before_last = partial(self._end, entry, exchange, reply, opened)
+        if asking.call.stream:
+            exchange.first_content = time.monotonic()
+        if entry is not None:
+            reply.before_last = partial(self._end, entry, exchange, reply, opened)
         relay = opened.relay
         try:
             headers = _answer_headers(opened, exchange, asking, entry)
@@ -175,11 +177,12 @@ def _answer_headers(opened: Opened, exchange: Exchange, asking: Asking, entry: E
     if report := relay.answering.reading.asked.report:
         exchange.adaptations = [str(a) for a in report]
     headers = _own_headers(exchange)
-    headers |= answer_headers(relay.headers, client, alone=opened.alone and not asking.caller.limited)
-    if entry is not None and entry.leave is not None:
-        headers |= entry.leave.told(client)
     headers["x-portbroker-provider"] = visible(target.provider.name)
     headers["x-portbroker-model"] = visible(target.model)
+    if told := answer_headers(relay.headers, client, alone=opened.alone and not asking.caller.limited):
+        headers |= told
+    if entry is not None and entry.leave is not None:
+        headers |= entry.leave.told(client)
     if exchange.adaptations:
         headers["x-portbroker-adaptations"] = _listed(exchange.adaptations)
     return headers

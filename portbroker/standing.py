@@ -5,7 +5,6 @@ a target which was slow once is tried again.
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
@@ -36,7 +35,7 @@ class Latencies:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._measured: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._measured: dict[str, tuple[float, float]] = {}  # the one that was measured last is the last
 
     def heard(self, target: Target, seconds: float) -> None:
         """A target took so long to its first token."""
@@ -44,7 +43,7 @@ class Latencies:
         average = seconds if before is None else before[0] + NEWEST * (seconds - before[0])
         self._measured[target.name] = (average, self._clock())
         if len(self._measured) > TARGETS:
-            self._measured.popitem(last=False)
+            del self._measured[next(iter(self._measured))]
 
     def of(self, target: Target) -> float | None:
         """The average, less the longer it was measured ago; None for a target that was not."""

@@ -13,19 +13,27 @@ from portbroker.request import Request
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {529: "Overloaded"}
 _LONGEST = 512
+_JOIN = 16 * 1024
+"""Bytes from which on two buffers cost less than a joined copy."""
 _LAST_CHUNK = b"0\r\n\r\n"
 STALL = 300.0
 """Seconds in which a client that is behind must take something."""
-_date = (0, "")
+_openings: dict[int, str] = {}
+_opened = 0
 
 
-def http_date() -> str:
-    """Now, as HTTP writes it; made once a second."""
-    global _date
+def _opening(status: int) -> str:
+    """The status line, and the time as HTTP writes it; made once a second."""
+    global _opened
     now = int(time.time())
-    if _date[0] != now:
-        _date = (now, formatdate(now, usegmt=True))
-    return _date[1]
+    if now != _opened:
+        _openings.clear()
+        _opened = now
+    opening = _openings.get(status)
+    if opening is None:
+        date = formatdate(now, usegmt=True)
+        opening = _openings[status] = f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}\r\ndate: {date}\r\n"
+    return opening
 
 
 def visible(text: str) -> str:
@@ -59,18 +67,14 @@ class Reply:
     def _head(self, status: int, headers: Mapping[str, str], framing: str) -> bytes:
         self.status = status
         self.begun = True
-        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}", f"date: {http_date()}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        if framing:
-            lines.append(framing)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         if not self._request.complete:
             self.keep_alive = False  # answered before its body came: what is left of that would be the next request
         if not self.keep_alive:
-            lines.append("connection: close")
+            framing += "connection: close\r\n"
         elif not self._chunked:
-            lines.append("connection: keep-alive")
-        lines.append("\r\n")
-        return "\r\n".join(lines).encode("latin-1", "replace")
+            framing += "connection: keep-alive\r\n"
+        return f"{_opening(status)}{lines}{framing}\r\n".encode("latin-1", "replace")
 
     def _send(self, data: bytes) -> None:
         if not self._transport.is_closing():
@@ -78,17 +82,22 @@ class Reply:
 
     def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Head and body in one write; a HEAD request gets the head alone."""
-        head = self._head(status, headers, f"content-length: {len(body)}")
+        head = self._head(status, headers, f"content-length: {len(body)}\r\n")
         if self.before_last is not None:
             self.before_last()
-        self._send(head if self._request.method == "HEAD" else head + body)
+        if self._request.method == "HEAD":
+            self._send(head)
+        elif len(body) < _JOIN:
+            self._send(head + body)
+        elif not self._transport.is_closing():
+            self._transport.writelines((head, body))
         self.finished = True
 
     def begin(self, status: int, headers: Mapping[str, str], first: bytes) -> None:
         """The head of a stream and what there is of it."""
         if not self._chunked:
             self.keep_alive = False  # the end of the connection is the end of the body
-        head = self._head(status, headers, "transfer-encoding: chunked" if self._chunked else "")
+        head = self._head(status, headers, "transfer-encoding: chunked\r\n" if self._chunked else "")
         self._send(head + self._framed(first))
 
     def _framed(self, data: bytes) -> bytes:
