@@ -17,15 +17,16 @@ class StartError(PortBrokerError):
     """The server cannot start; the message says what to change."""
 
 
-def bind(host: str, port: int) -> tuple[socket.socket, ...]:
+def bind(host: str, port: int, *, keys: bool = False) -> tuple[socket.socket, ...]:
     """Sockets that listen on every address of `host`, all at one port (0: a free one).
 
-    Raises `StartError` when the server may not or cannot listen there.
+    `keys` says that whoever calls from elsewhere must show a key. Raises `StartError` when the server may not or
+    cannot listen there.
     """
-    if not is_loopback(host):
+    if not keys and not is_loopback(host):
         raise StartError(
-            f"refusing to listen on {host}: this version has no API keys, so anyone who reaches that address could "
-            "spend your credentials; use 127.0.0.1 (server.host or HOST) and a proxy that authenticates"
+            f"refusing to listen on {host}: without API keys, anyone who reaches that address could spend your "
+            "credentials; use 127.0.0.1"
         )
     try:
         return _listening(host, port)

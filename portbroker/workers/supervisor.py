@@ -15,9 +15,23 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from portbroker.app import DRAIN
+from portbroker.counters import Counters
 from portbroker.listening import StartError, close, url_of
 from portbroker.workers.child import Child, fork
-from portbroker.workers.messages import Committed, Look, Message, Prepare, Ready, Refused, Reported, Stop
+from portbroker.workers.desk import Desk
+from portbroker.workers.messages import (
+    Asked,
+    Committed,
+    Counted,
+    Look,
+    Looked,
+    Message,
+    Prepare,
+    Ready,
+    Refused,
+    Reported,
+    Stop,
+)
 from portbroker.workers.restarts import Restarts
 from portbroker.workers.rollout import Rollout
 from portbroker.workers.signals import Signals
@@ -38,6 +52,15 @@ def _apart(work: Callable[[socket.socket], None], sockets: Sequence[socket.socke
     work(channel)
 
 
+def _numbered(
+    work: Work, sockets: Sequence[socket.socket], counters: Counters | None, number: int, channel: socket.socket
+) -> None:
+    """Work that counts its calls in a column of its own."""
+    if counters is not None:
+        counters.attach(number)
+    work(channel, sockets)
+
+
 def cores() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -54,6 +77,8 @@ class _Place:
     hear: Callable[[Child, Message], None]
     due: float = 0.0
     child: Child | None = None
+    gone: Callable[[], None] | None = None
+    """What is to be done when its process has ended."""
     restarts: Restarts = field(default_factory=Restarts)
 
 
@@ -61,7 +86,7 @@ class Supervisor:
     """Keeps `count` workers alive that all serve on `sockets` what `prepare` says, and what its file becomes.
 
     `work` is what a worker does with the socket to its supervisor and with these, `watch` what the watcher does with
-    its own. `drain` is how many seconds the calls under way have to end.
+    its own. `drain` is how many seconds the calls under way have to end. In `counters` each worker has its column.
     """
 
     def __init__(
@@ -73,14 +98,16 @@ class Supervisor:
         *,
         count: int,
         drain: float = DRAIN,
+        counters: Counters | None = None,
     ) -> None:
         if not hasattr(os, "fork"):
             raise StartError("several workers need a system that can fork; set server.workers to 1")
         self._sockets = sockets
         self._drain = drain
         self._rollout = Rollout(prepare, self._tell, time.time())
-        self._workers = [_Place("worker", lambda channel: work(channel, sockets), self._take) for _ in range(count)]
+        self._workers = [self._place(partial(_numbered, work, sockets, counters, n), counters, n) for n in range(count)]
         self._watcher = _Place("watcher", partial(_apart, watch, sockets), self._take_of_watcher)
+        self._desk = Desk(self._tell, lambda: self._watcher.child, self._rollout)
         self._selector = selectors.DefaultSelector()
         self._signals = Signals(_HEARD)
         self._serving = False
@@ -102,6 +129,10 @@ class Supervisor:
         if self._failure:
             raise StartError(self._failure)
         return self._status
+
+    def _place(self, work: Callable[[socket.socket], None], counters: Counters | None, number: int) -> _Place:
+        """Where one worker is at a time. When it dies, its calls are under way no more."""
+        return _Place("worker", work, self._take, gone=partial(counters.take_back, number) if counters else None)
 
     # time
 
@@ -183,6 +214,10 @@ class Supervisor:
             if self._rollout.committed(child, message.generation):
                 log.info("worker %d serves revision %s", child.pid, self._rollout.current.revision)
             self._announce()
+        elif isinstance(message, Counted):
+            self._desk.count(message)
+        elif isinstance(message, Asked):
+            self._desk.ask(child, message)
         elif isinstance(message, Refused) and self._rollout.refused(child, message.generation, message.reason):
             revision = self._rollout.current.revision
             log.error("worker %d cannot serve revision %s: %s", child.pid, revision, message.reason)
@@ -195,7 +230,12 @@ class Supervisor:
         if isinstance(message, Prepare):
             self._rollout.propose(message, partial(self._answer, child), time.monotonic(), time.time())
         elif isinstance(message, Reported):
+            self._desk.report(message)
             self._rollout.report(message)
+        elif isinstance(message, Looked):
+            self._desk.looked(message)
+        elif isinstance(message, Asked):
+            self._desk.ask(child, message)
 
     def _answer(self, watcher: Child, message: Message) -> None:
         """Tell a watcher what became of its proposal, if it still waits for that."""
@@ -229,8 +269,11 @@ class Supervisor:
                 self._deaf(child)
                 child.channel.close()
                 place.child = None
+                if place.gone is not None:
+                    place.gone()
                 self._replace(place, f"{place.what} {child.pid}", time.monotonic() - child.began, how)
                 self._rollout.left(child, time.time())
+                self._desk.left(child, watcher=place is self._watcher)
 
     def _replace(self, place: _Place, who: str, lived: float, how: str) -> None:
         wait = place.restarts.after(lived)
