@@ -136,14 +136,14 @@ def _of_postgres(error: asyncpg.PostgresError) -> _Refused:
 
 
 @contextlib.asynccontextmanager
-async def project(database: str) -> AsyncIterator[Project]:
+async def project(database: str, port: int = 0) -> AsyncIterator[Project]:
     """A project whose database is at this URL, until the context ends."""
     this = Project(database)
     app = web.Application(client_max_size=64 << 20)
     app.router.add_route("*", "/{path:.*}", this.handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     user = database.replace("//postgres@", "//authenticator@")
     async with asyncpg.create_pool(user, min_size=1, max_size=20, statement_cache_size=0) as this.pool:
         await site.start()

@@ -15,7 +15,7 @@ from portbroker.errors import StoreDown
 from portbroker.store.database import IDEMPOTENT, POLL, Arguments
 from portbroker.store.migrations import outstanding
 from portbroker.store.supabase.credential import check_key
-from portbroker.store.supabase.faults import fault, to_run
+from portbroker.store.supabase.faults import check_answer, fault, to_run
 
 LONGEST = 5.0
 """Seconds that an operation may take, all told."""
@@ -36,23 +36,34 @@ class SupabaseDatabase:
 
     async def open(self) -> None:
         check_key(self._key)
+        await self.close()
+        try:
+            self._client = await self._connected()
+            steps = outstanding("postgresql", int(await self.call("version", {})), self.place)
+        except BaseException:
+            await self.close()
+            raise
+        if steps:
+            await self.close()
+            raise to_run(self.place, steps)
+
+    async def close(self) -> None:
+        self._client = None
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def _connected(self) -> AsyncClient:
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(LONGEST, connect=_CONNECTING),
             follow_redirects=False,  # a redirect would carry the key elsewhere
+            event_hooks={"response": [check_answer]},
             limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
         )
         options = AsyncClientOptions(
             schema="portbroker", httpx_client=self._http, postgrest_client_retry=False,
             auto_refresh_token=False, persist_session=False,
         )  # fmt: skip
-        self._client = await acreate_client(self._url, self._key, options)
-        version = await self.call("version", {})
-        if steps := outstanding("postgresql", int(version), self.place):
-            raise to_run(self.place, steps)
-
-    async def close(self) -> None:
-        if self._http is not None:
-            await self._http.aclose()
+        return await acreate_client(self._url, self._key, options)
 
     async def call(self, name: str, arguments: Arguments) -> Any:
         try:

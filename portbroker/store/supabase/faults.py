@@ -6,7 +6,7 @@ from postgrest import APIError
 from portbroker.errors import StoreDown, StoreError
 from portbroker.store.migrations import Migration, migrations
 
-_PASSING = ("08", "53", "57", "58", "40001", "40P01", "55P03", "25006", "PGRST00", "429", "5")
+_PASSING = ("08", "53", "57", "58", "40001", "40P01", "55P03", "25006", "PGRST00")
 _NO_KEY = ("401", "403", "PGRST301", "PGRST302", "PGRST303")
 
 
@@ -19,8 +19,17 @@ def to_run(place: str, steps: tuple[Migration, ...]) -> StoreError:
     )
 
 
+async def check_answer(response: httpx.Response) -> None:
+    """Raises HTTPStatusError for what the client would take for data, or for an error that has no status."""
+    passing = response.status_code == 429 or response.status_code >= 500
+    if passing or (response.is_success and "json" not in response.headers.get("content-type", "")):
+        raise httpx.HTTPStatusError(f"it answered {response.status_code}", request=response.request, response=response)
+
+
 def fault(error: Exception, place: str) -> StoreError:
     """The same as one of ours."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return StoreDown(f"{place} cannot do this now ({error})")
     if not isinstance(error, APIError):
         if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
             return StoreError(f"SUPABASE_URL cannot be used: {error}")
