@@ -14,15 +14,20 @@ from portbroker.admin import serves
 from portbroker.admin.parts import Admin, Parts
 from portbroker.clients import Clients
 from portbroker.config.load import Loaded
+from portbroker.counters import Counters
 from portbroker.demo import DemoUpstream
+from portbroker.errors import StoreError
 from portbroker.gateway import Gateway
 from portbroker.history import history_of
-from portbroker.listening import BACKLOG, bind, url_of, waiting
+from portbroker.listening import BACKLOG, StartError, bind, url_of, waiting
 from portbroker.origin import Origin
 from portbroker.probes import Probes
 from portbroker.reload import Found, Reloader, reloading
 from portbroker.request import Request
+from portbroker.server_file import announced, new_token
 from portbroker.snapshot import Snapshot
+from portbroker.state import State, make_state, opened
+from portbroker.state_dir import StateError
 from portbroker.status import Status
 from portbroker.upstream import HttpUpstream
 from portbroker.wire import Reply
@@ -62,28 +67,37 @@ class Listening:
 
 @contextlib.asynccontextmanager
 async def running(
-    snapshot: Snapshot, *, host: str, port: int, max_body: int, token: str = ""
+    snapshot: Snapshot, *, host: str, port: int, max_body: int, token: str = "", state: State | None = None
 ) -> AsyncIterator[Listening]:
     """A gateway that serves on `host`:`port` (0: a free one) until the context ends; `max_body` in bytes.
 
     Raises `StartError` when it may not or cannot listen there.
     """
-    async with serving(snapshot, bind(host, port), max_body=max_body, token=token) as listening:
+    sockets = bind(host, port, keys=state is not None)
+    async with serving(snapshot, sockets, max_body=max_body, token=token, state=state) as listening:
         yield listening
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    snapshot: Snapshot, sockets: Sequence[socket.socket], *, max_body: int, token: str = ""
+    snapshot: Snapshot,
+    sockets: Sequence[socket.socket],
+    *,
+    max_body: int,
+    token: str = "",
+    state: State | None = None,
 ) -> AsyncIterator[Listening]:
     """A gateway that serves on sockets that listen already, until the context ends; then they are closed.
 
-    `token` signs commands of the same OS user in to its admin API.
+    `token` signs commands of the same OS user in to its admin API. Without `state`, whoever is on this machine may
+    call, there are no keys, and no usage is kept.
     """
     loop = asyncio.get_running_loop()
     upstream = HttpUpstream(local={"demo": DemoUpstream()})
     gateway = Gateway(snapshot, upstream)
     parts = Parts(gateway, token=token)
+    if state is not None:
+        _join(state, gateway, parts, sockets)
     clients = _clients(gateway, Admin(parts), max_body)
     url = url_of(sockets)
     listeners = [await loop.create_server(clients.connect, sock=sock, backlog=BACKLOG) for sock in sockets]
@@ -103,6 +117,12 @@ async def serving(
         await upstream.close()
 
 
+def _join(state: State, gateway: Gateway, parts: Parts, sockets: Sequence[socket.socket]) -> None:
+    """Keys and usage for those who need them."""
+    gateway.auth, gateway.books = state.auth(sockets), state.books
+    parts.store, parts.keyring, parts.secret = state.store, state.keyring, state.secret
+
+
 def _clients(gateway: Gateway, admin: Admin, max_body: int) -> Clients:
     def handle(request: Request) -> Coroutine[None, None, Reply]:
         return (admin if serves(request.raw_path) else gateway).handle(request)
@@ -116,16 +136,29 @@ async def serve(path: Path, loaded: Loaded, snapshot: Snapshot, *, host: str, po
     It is read again when it changes, and on SIGHUP; `loaded` and `snapshot` are what it says now.
     """
     stop = told_to_stop()
-    async with running(snapshot, host=host, port=port, max_body=loaded.config.server.max_body) as listening:
+    state, token, most = state_of(loaded, path.parent, Counters()), new_token(), loaded.config.server.max_body
+    async with (
+        opened(state),
+        running(snapshot, host=host, port=port, max_body=most, token=token, state=state) as listening,
+    ):
         reloader = Reloader(path, loaded, snapshot, listening, history_of(path, loaded))
         listening.parts.configuration = reloader
         _on_signal(lambda: reloader.trigger("SIGHUP"), *_RELOADING)
         log.info("serving %s, revision %s", listening.url, snapshot.revision)
-        async with reloading(reloader):
-            await stop.wait()
+        with announced(state.directory, listening.url, token):
+            async with reloading(reloader):
+                await stop.wait()
         _on_signal(listening.clients.hurry, *_ENDING)
         log.info("stopping: new calls are refused, calls under way have %d s to end; again to end at once", DRAIN)
     log.info("stopped")
+
+
+def state_of(loaded: Loaded, directory: Path, counters: Counters) -> State:
+    """The run-time state of this process. Raises `StartError`."""
+    try:
+        return make_state(loaded, directory, counters)
+    except (StoreError, StateError) as error:
+        raise StartError(str(error)) from error
 
 
 def told_to_stop() -> asyncio.Event:

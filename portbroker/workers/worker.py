@@ -4,18 +4,23 @@ The one rule: a worker accepts nothing before it is told to, and nothing after t
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from portbroker.app import Listening, run, serving
+from portbroker.app import Listening, run, serving, state_of
 from portbroker.compile import compile_snapshot
+from portbroker.config.load import Loaded
+from portbroker.counters import Counters
 from portbroker.errors import ConfigError
 from portbroker.named import origins
 from portbroker.origin import Origin
 from portbroker.snapshot import Snapshot
+from portbroker.state import opened
 from portbroker.status import LastReload, Status
 from portbroker.workers.messages import Commit, Committed, Message, Prepare, Ready, Refused, Reported, Stop
 from portbroker.workers.talk import Talk, talking
@@ -23,9 +28,14 @@ from portbroker.workers.talk import Talk, talking
 log = logging.getLogger("portbroker")
 
 
-def work(channel: socket.socket, sockets: Sequence[socket.socket]) -> None:
-    """Serve on `sockets` what comes through `channel`, until told to stop; calls under way end first."""
-    run(serve(channel, sockets))
+def work(
+    channel: socket.socket, sockets: Sequence[socket.socket], counters: Counters | None = None, token: str = ""
+) -> None:
+    """Serve on `sockets` what comes through `channel`, until told to stop; calls under way end first.
+
+    `counters` are those that all workers share; without them, there are no keys, and no usage is kept.
+    """
+    run(serve(channel, sockets, counters, token))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +45,36 @@ class Prepared:
     generation: int
     snapshot: Snapshot
     origins: Collection[Origin]
-    max_body: int
+    loaded: Loaded
+    directory: Path
     at: float = 0.0
 
 
-async def serve(channel: socket.socket, sockets: Sequence[socket.socket]) -> None:
+async def serve(
+    channel: socket.socket, sockets: Sequence[socket.socket], counters: Counters | None = None, token: str = ""
+) -> None:
     """What `work` does, for an event loop that runs already."""
     loop = asyncio.get_running_loop()
     with channel.dup() as same:
         async with talking(channel) as talk:
             # Told to end, a worker ends as if it had heard the last of its supervisor. Told again, at once.
             loop.add_signal_handler(signal.SIGTERM, _hear_no_more, loop, same)
-            await _follow(Orders(talk), sockets)
+            await _follow(Orders(talk), sockets, counters, token)
             loop.remove_signal_handler(signal.SIGTERM)
 
 
-async def _follow(orders: "Orders", sockets: Sequence[socket.socket]) -> None:
+async def _follow(orders: "Orders", sockets: Sequence[socket.socket], counters: Counters | None, token: str) -> None:
     first = await orders.next()
     if not isinstance(first, Prepared):
         return
-    async with serving(first.snapshot, sockets, max_body=first.max_body) as listening:
+    async with contextlib.AsyncExitStack() as stack:
+        state = None if counters is None else state_of(first.loaded, first.directory, counters)
+        if state is not None:
+            await stack.enter_async_context(opened(state))
+        max_body = first.loaded.config.server.max_body
+        listening = await stack.enter_async_context(
+            serving(first.snapshot, sockets, max_body=max_body, token=token, state=state)
+        )
         _switch(listening, first)
         orders.answer(Committed(first.generation))
         while (order := await orders.next()) is not None:
@@ -113,5 +133,5 @@ class Orders:
         except Exception as error:  # what was served before goes on; the reason is in the log
             log.exception("a configuration could not be prepared")
             return Refused(wanted.generation, f"{type(error).__name__} (see the log)")
-        self._prepared = Prepared(wanted.generation, snapshot, origins(snapshot), loaded.config.server.max_body)
+        self._prepared = Prepared(wanted.generation, snapshot, origins(snapshot), loaded, Path(wanted.directory))
         return Ready(wanted.generation)
