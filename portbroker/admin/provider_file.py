@@ -9,7 +9,7 @@ import difflib
 import errno
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,8 @@ class ProviderFile:
             new = load_text(text, file=str(main), directory=main.parent, instead=instead)
             proved = _found(new, compile_snapshot(new))
         except ConfigError as error:
-            message = f"the file would be wrong: {error.problems[0]}"
+            first = error.problems[0]
+            message = f"the file would be wrong: {replace(first, file=Path(first.file).name)}"
             raise Refusal(422, "invalid", message, more=_told(error.problems)) from error
         return Proposal(path, before, after, posted.secrets, proved)
 

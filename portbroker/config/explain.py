@@ -6,6 +6,7 @@ The one rule: where a value may be of several kinds, only the kind that it is me
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
+from threading import Lock
 from typing import Any, TypeAlias
 
 from jsonschema import Draft202012Validator
@@ -42,8 +43,17 @@ def _without_consequences(found: list[Finding]) -> list[Finding]:
     ]
 
 
-@cache
+_BUILDING = Lock()
+
+
 def _validator() -> Draft202012Validator:
+    # One thread at a time: the schema is read from our own source, and Python 3.11 cannot parse in two threads at once.
+    with _BUILDING:
+        return _built()
+
+
+@cache
+def _built() -> Draft202012Validator:
     return Draft202012Validator(schema())
 
 

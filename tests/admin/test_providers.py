@@ -264,8 +264,8 @@ async def test_credentials_do_not_follow_a_provider_to_another_host(providers: A
     )
     assert answered.status == 422, "its headers hold something too"
     assert file.read_text() == FILE
-    body: Json = {"base_url": "http://127.0.0.1:10/v1", "api_key": "new", "headers": None}
-    assert (await providers.ask("PATCH", f"{PROVIDERS}/Local", body)).status == 200
+    moved: Json = {"base_url": "http://127.0.0.1:10/v1", "api_key": "new", "headers": None}
+    assert (await providers.ask("PATCH", f"{PROVIDERS}/Local", moved)).status == 200
     same_host = {"base_url": "https://api.openai.com/v2"}
     assert (await providers.ask("PATCH", f"{PROVIDERS}/OpenAI", same_host)).status == 200
 

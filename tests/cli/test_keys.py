@@ -66,8 +66,8 @@ def test_a_key_is_made_in_one_command_and_its_secret_alone_can_be_had(run: Comma
 def test_a_key_is_made_as_the_options_say(run: Commands) -> None:
     status, out, _ = run(
         "keys", "create", "ci", "--budget", "$12.50/week", "--time-zone", "Europe/Berlin", "--rpm", "60",
-        "--tpm", "1000", "--concurrent", "2", "--models", "claude-*, fast", "--routes", "/v1/messages", "--providers", "OpenAI",
-        "--expires", "2030-01-31", "--tags", "a,b", "--description", "nightly", "--json",
+        "--tpm", "1000", "--concurrent", "2", "--models", "claude-*, fast", "--routes", "/v1/messages",
+        "--providers", "OpenAI", "--expires", "2030-01-31", "--tags", "a,b", "--description", "nightly", "--json",
     )  # fmt: skip
     assert status == 0
     key = json.loads(out)
