@@ -18,8 +18,11 @@ from portbroker.counters import Counters
 from portbroker.demo import DemoUpstream
 from portbroker.errors import StoreError
 from portbroker.gateway import Gateway
+from portbroker.guard import Calls
 from portbroker.history import history_of
 from portbroker.listening import BACKLOG, StartError, bind, url_of, waiting
+from portbroker.metrics import Counts, Ledger, Meter
+from portbroker.named import moved
 from portbroker.origin import Origin
 from portbroker.probes import Probes
 from portbroker.reload import Found, Reloader, reloading
@@ -37,6 +40,8 @@ log = logging.getLogger("portbroker")
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _RELOADING = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
+COUNT_EVERY = 1.0
+"""Seconds between two sums over what was counted of calls."""
 DRAIN = 30.0
 """Seconds that calls under way may take to end once the server is told to stop."""
 
@@ -50,9 +55,12 @@ class Listening:
     url: str
     upstream: HttpUpstream
     parts: Parts
+    ledger: Ledger
 
     def serve(self, snapshot: Snapshot, origins: Collection[Origin]) -> None:
         """Serve this from the next call on; connections that go elsewhere end as soon as they are free."""
+        for name in moved(self.gateway.snapshot, snapshot):
+            self.gateway.attempts.common.health.forget(name)
         self.gateway.snapshot = snapshot
         self.upstream.keep(origins)
 
@@ -63,6 +71,11 @@ class Listening:
     def report(self, status: Status) -> None:
         """Say so to those who ask how it is."""
         self.gateway.status = status
+
+    async def calls(self, revision: str, seconds: float) -> Calls:
+        """The calls that a revision has answered in the last seconds."""
+        self.ledger.enter(self.gateway.meter.take())
+        return self.ledger.calls(revision, seconds)
 
 
 @contextlib.asynccontextmanager
@@ -85,26 +98,29 @@ async def serving(
     *,
     max_body: int,
     token: str = "",
+    counted: Callable[[Counts], None] | None = None,
     state: State | None = None,
 ) -> AsyncIterator[Listening]:
     """A gateway that serves on sockets that listen already, until the context ends; then they are closed.
 
-    `token` signs commands of the same OS user in to its admin API. Without `state`, whoever is on this machine may
-    call, there are no keys, and no usage is kept.
+    `token` signs commands of the same OS user in to its admin API. `counted` takes what was counted of calls, where
+    several processes are added up. Without `state`, whoever is on this machine may call, there are no keys, and no usage
+    is kept.
     """
     loop = asyncio.get_running_loop()
     upstream = HttpUpstream(local={"demo": DemoUpstream()})
     gateway = Gateway(snapshot, upstream)
-    parts = Parts(gateway, token=token)
+    parts, ledger = Parts(gateway, token=token), Ledger()
     if state is not None:
         _join(state, gateway, parts, sockets)
+    counting = asyncio.create_task(_count(gateway.meter, counted or ledger.enter))
     clients = _clients(gateway, Admin(parts), max_body)
     url = url_of(sockets)
     listeners = [await loop.create_server(clients.connect, sock=sock, backlog=BACKLOG) for sock in sockets]
     probes = Probes(lambda: gateway.snapshot, gateway.attempts)
     probes.start()
     try:
-        yield Listening(gateway, clients, url, upstream, parts)
+        yield Listening(gateway, clients, url, upstream, parts, ledger)
     finally:
         gateway.draining = True
         await probes.stop()
@@ -115,6 +131,19 @@ async def serving(
             await loop.connect_accepted_socket(clients.connect, connection)
         await clients.end(DRAIN)
         await upstream.close()
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
+
+
+async def _count(meter: Meter, counted: Callable[[Counts], None]) -> None:
+    """Hand on what was counted, every second and at the end."""
+    try:
+        while True:
+            await asyncio.sleep(COUNT_EVERY)
+            if counts := meter.take():
+                counted(counts)
+    finally:
+        counted(meter.take())
 
 
 def _join(state: State, gateway: Gateway, parts: Parts, sockets: Sequence[socket.socket]) -> None:

@@ -65,13 +65,15 @@ class Problem:
 class ConfigError(PortBrokerError):
     """A configuration that must not be served, with every problem that could be found at once.
 
-    `files` are those whose change may mend it, as far as they are known beside the file itself.
+    `files` are those whose change may mend it, as far as they are known beside the file itself. `revision` is that of
+    the text, "" where it could not be read.
     """
 
-    def __init__(self, problems: list[Problem], files: Collection[Path] = ()) -> None:
+    def __init__(self, problems: list[Problem], files: Collection[Path] = (), revision: str = "") -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
         self.files = files
+        self.revision = revision
 
 
 class StoreError(PortBrokerError):

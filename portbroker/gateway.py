@@ -21,6 +21,7 @@ from portbroker.dialects import Dialect
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.headers import answer_headers
 from portbroker.intake import read_body
+from portbroker.metrics import Meter
 from portbroker.relay import Relay
 from portbroker.request import Request
 from portbroker.snapshot import ENDPOINT_ROUTES, Route, Snapshot
@@ -48,6 +49,7 @@ class Gateway:
         self.status = Status(snapshot.revision, time.time())
         self.draining = False
         self.attempts = Attempts(upstream)
+        self.meter = Meter()
         self._calls = CallLog()
 
     async def handle(self, request: Request) -> Reply:
@@ -90,6 +92,7 @@ class Gateway:
         finally:
             self._end(entry, exchange, reply)
             reply.before_last = None  # which holds the reply itself: a call must not wait for the garbage collector
+            self.meter.record(exchange, routed=route is not None)
             self._calls.record(exchange)
         return reply
 

@@ -193,6 +193,12 @@ class Health:
                 self._records.pop(place[0], None)
             self._tell()
 
+    def forget(self, provider: str) -> None:
+        """This name means another place from now on: what is known of it is of no use."""
+        self._records.pop(provider, None)
+        for place in [place for place in self._rests if place[0] == provider]:
+            self.wake(place)
+
     # for people
 
     def view(self) -> dict[str, Any]:

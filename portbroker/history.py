@@ -5,6 +5,7 @@ The one rule: an entry is there whole or not at all, and nothing that goes wrong
 """
 
 import contextlib
+import hashlib
 import json
 import logging
 import time
@@ -93,6 +94,30 @@ class History:
                 log.warning("the history is not kept: %s", error)
             self._warned = True
 
+    def keep_return(self, bad: Loaded, why: str) -> None:
+        """Take note of what is returned from, so that nobody serves it again after a crash. Never raises."""
+        try:
+            self._state.create()
+            write_private(self._returned, json.dumps({"identity": identity(bad), "why": why}).encode())
+        except StateError as error:
+            log.warning("what was returned from is not kept: %s", error)
+
+    def returned_from(self) -> str:
+        """The identity of what was returned from last, "" for nothing."""
+        try:
+            return str(json.loads(self._returned.read_bytes())["identity"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def forget_return(self) -> None:
+        """The file is another now."""
+        with contextlib.suppress(OSError):
+            self._returned.unlink(missing_ok=True)
+
+    @property
+    def _returned(self) -> Path:
+        return self.directory / "returned.json"
+
     def entries(self) -> list[Entry]:
         """Those that can be read, the newest first."""
         found: list[Entry] = []
@@ -128,6 +153,14 @@ class History:
 def history_of(file: Path, loaded: Loaded) -> History:
     """The history of a file that is served."""
     return History(state_dir(file, loaded.config.server.state))
+
+
+def identity(loaded: Loaded) -> str:
+    """What tells a configuration from others that were tried: its files, and the values of its secrets."""
+    digest = hashlib.sha256(loaded.revision.encode())
+    for name, data in sorted(loaded.surroundings.files.items()):
+        digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + hashlib.sha256(data or b"").digest())
+    return digest.hexdigest()
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -42,6 +42,12 @@ def origins(snapshot: Snapshot) -> frozenset[Origin]:
     )
 
 
+def moved(before: Snapshot, after: Snapshot) -> list[str]:
+    """The providers that are elsewhere now."""
+    return [name for name, p in after.providers.items()
+            if (old := before.providers.get(name)) and old.base_url != p.base_url]  # fmt: skip
+
+
 def _models(provider: Provider) -> Iterator[str]:
     yield from provider.tiers.values()
     yield from provider.models

@@ -6,29 +6,32 @@ The one rule: whatever goes wrong, what is served goes on, and the fault is told
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from portbroker.compile import compile_snapshot
 from portbroker.config.endmark import cut, ended
 from portbroker.config.load import Loaded, load
+from portbroker.conversation import Json
 from portbroker.diff import Change, differences
 from portbroker.errors import ConfigError, PortBrokerError, Problem
-from portbroker.history import History
+from portbroker.guard import Calls, Trial
+from portbroker.history import History, identity
 from portbroker.named import origins
 from portbroker.origin import Origin
-from portbroker.reload_words import refused_words, switched_words
+from portbroker.reload_words import refused_words, returned_words, switched_words
 from portbroker.snapshot import Snapshot
-from portbroker.status import LastReload, Status
+from portbroker.status import LastReload, Returned, Status, shown
 from portbroker.watch import LOOK_EVERY, changes
 
 log = logging.getLogger("portbroker.reload")
 
-_AT_START = ("server", "database", "auth", "usage", "limits")
-"""The sections that are read at start."""
+RESTART_ONLY = ("server", "database")
+"""Sections that are read at the start."""
 
 
 class NotServed(PortBrokerError):
@@ -44,6 +47,11 @@ class Found:
     changes: Sequence[Change]
     origins: Collection[Origin]
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What it would change, in words."""
+        return tuple(change.text for change in self.changes)
+
 
 class Serving(Protocol):
     """Whoever serves what is found."""
@@ -54,6 +62,9 @@ class Serving(Protocol):
     def report(self, status: Status) -> None:
         """Take note of how reloading goes."""
 
+    async def calls(self, revision: str, seconds: float) -> Calls:
+        """The calls that were answered by a revision in the last seconds."""
+
 
 class Reloader:
     """Keeps `serving` at what the file at `path` says, beginning with `loaded`, which is served already."""
@@ -62,22 +73,33 @@ class Reloader:
         self, path: Path, loaded: Loaded, snapshot: Snapshot, serving: Serving, history: History | None = None
     ) -> None:
         self.files: Collection[Path] = loaded.files | {path}
-        self.status = Status(snapshot.revision, time.time())
-        self._path = path
+        self.status = Status(snapshot.revision, now := time.time(), good_at=now)
+        self.path, self._began = path, now
         self._started = loaded
         self._loaded, self._snapshot = loaded, snapshot
         self._ended = ended(loaded)
         self._serving = serving
         self._history = history
+        self._trial: Trial[tuple[Loaded, Snapshot]] | None = None
+        self._returned_from = self._known_return(loaded)
         self._lock = asyncio.Lock()
         self._wanted = asyncio.Event()
         self._cause = ""
         serving.report(self.status)
 
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._path
+    async def told(self) -> Json:
+        """What is served, by whom, and how the last reload went."""
+        worker = {"process": os.getpid(), "revision": self.status.revision, "started_at": shown(self._began)}
+        return {**self.status.told(), "workers": [worker]}
+
+    def _known_return(self, loaded: Loaded) -> str:
+        """The identity of what another process has returned from; "" when just that is served, by a new start."""
+        known = self._history.returned_from() if self._history else ""
+        if known and known == identity(loaded) and self._history:
+            log.warning("revision %s was returned from, and is served again after a start", loaded.revision)
+            self._history.forget_return()
+            return ""
+        return known
 
     async def run(self) -> None:
         """Reload on every change and every `trigger`, until cancelled."""
@@ -88,25 +110,30 @@ class Reloader:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._obey())
+            tasks.create_task(self._guard())
 
     def trigger(self, cause: str) -> None:
         """Reload as soon as may be: at once, or once more after the reload under way."""
         self._cause = cause
         self._wanted.set()
 
-    async def reload(self, cause: str) -> LastReload:
-        """How it went. Of several at once, one begins when the other has ended."""
+    async def reload(self, cause: str, *, dry: bool = False) -> LastReload:
+        """How it went. Of several at once, one begins when the other has ended. `dry`: nothing is served or noted."""
         async with self._lock:
-            problems: Sequence[Problem] = ()
+            last = LastReload(0.0, True, cause, revision=self._loaded.revision)
             try:
                 if found := await asyncio.to_thread(self._look):
-                    await self._switch(found, cause)
+                    last = replace(last, revision=found.loaded.revision, changes=found.told, served=not dry)
+                    if not dry:
+                        await self._switch(found, cause)
             except (ConfigError, NotServed) as error:
-                problems = self._refused(error, cause)
+                last = self._refused(error, last, quiet=dry)
             except Exception as error:  # a fault of ours in reading a file must not end what is served
                 log.exception("a reload failed inside the gateway; still serving %s", self.status.revision)
-                problems = [Problem(str(self._path), 0, 0, f"the reload failed: {type(error).__name__}")]
-            return self._note(LastReload(time.time(), not problems, cause, tuple(problems), self._restart()))
+                problem = Problem(str(self.path), 0, 0, f"the reload failed: {type(error).__name__}")
+                last = replace(last, succeeded=False, problems=(problem,), served=False)
+            last = replace(last, at=time.time(), restart=self._restart())
+            return last if dry else self._note(last)
 
     # triggers
 
@@ -130,46 +157,74 @@ class Reloader:
     def _look(self) -> Found | None:
         """What is to be served instead; None when it is served already. Raises `ConfigError`."""
         try:
-            loaded = load(self._path)
+            loaded = load(self.path)
         except ConfigError as error:
             self.files = {*self.files, *error.files}
             raise
         self.files = loaded.files
         if problems := cut(loaded, self._ended):
-            raise ConfigError(problems)
+            raise ConfigError(problems, revision=loaded.revision)
+        self._refuse_again(loaded)
         if (loaded.text, loaded.surroundings) == (self._loaded.text, self._loaded.surroundings):
             return None
-        snapshot = compile_snapshot(loaded)
+        try:
+            return self._found(loaded, compile_snapshot(loaded))
+        except ConfigError as error:
+            error.revision = loaded.revision
+            raise
+
+    def _found(self, loaded: Loaded, snapshot: Snapshot) -> Found:
         return Found(loaded, snapshot, differences(self._snapshot, snapshot), origins(snapshot))
+
+    def _refuse_again(self, loaded: Loaded) -> None:
+        """Raises for what was returned from; once the file is another, it is forgotten."""
+        if not self._returned_from:
+            return
+        if self._returned_from == identity(loaded):
+            why = self.status.returned.why if self.status.returned else "too many calls failed"
+            raise ConfigError([_returned(loaded, why)], revision=loaded.revision)
+        self._returned_from = ""
+        if self._history:
+            self._history.forget_return()
 
     # its end
 
     async def _switch(self, found: Found, cause: str) -> None:
+        before, was = (self._loaded, self._snapshot), self.status.revision
         await self._serving.switch(found)
-        before, self._loaded, self._snapshot = self.status.revision, found.loaded, found.snapshot
-        self._ended = self._ended | ended(found.loaded)
-        self.status = Status(found.snapshot.revision, time.time(), self.status.last)
+        self._serve(found, time.time())
+        await self._try(before, was, found)
         if self._history:
-            told = [change.text for change in found.changes]
-            await asyncio.to_thread(self._history.keep, found.loaded, cause, told, self.status.loaded_at)
-        log.info("%s", switched_words(before, found.snapshot.revision, found.changes, cause))
+            at = self.status.loaded_at
+            await asyncio.to_thread(self._history.keep, found.loaded, cause, found.told, at)
+        log.info("%s", switched_words(was, found.snapshot.revision, found.changes, cause))
         for warning in found.loaded.warnings:
             log.warning("%s", warning)
         if restart := self._restart():
             log.warning("%s: served only after a restart; the rest is served now", ", ".join(restart))
 
-    def _refused(self, error: ConfigError | NotServed, cause: str) -> Sequence[Problem]:
-        problems = error.problems if isinstance(error, ConfigError) else [Problem(str(self._path), 0, 0, str(error))]
+    def _serve(self, found: Found, at: float) -> None:
+        """Take note of what is served now."""
+        self._loaded, self._snapshot = found.loaded, found.snapshot
+        self._ended = self._ended | ended(found.loaded)
+        self.status = replace(self.status, revision=found.snapshot.revision, loaded_at=at, returned=None,
+                              guarded_until=None)  # fmt: skip
+
+    def _refused(self, error: ConfigError | NotServed, tried: LastReload, *, quiet: bool) -> LastReload:
+        problems = error.problems if isinstance(error, ConfigError) else [Problem(str(self.path), 0, 0, str(error))]
+        revision = error.revision if isinstance(error, ConfigError) else tried.revision
         last = self.status.last
-        if last is None or last.problems != tuple(problems) or cause != "save":
+        if not quiet and (last is None or last.problems != tuple(problems) or tried.cause != "save"):
             log.error("%s", refused_words(problems, self.status.revision))
-        return problems
+        return replace(tried, succeeded=False, problems=tuple(problems), revision=revision, served=False)
 
     def _note(self, last: LastReload) -> LastReload:
         before = self.status.last
         if last.succeeded and before and not before.succeeded and self.status.loaded_at < before.at:
             log.info("the file is again what is served: revision %s", self.status.revision)
-        self.status = Status(self.status.revision, self.status.loaded_at, last)
+            self.status = replace(self.status, returned=None)
+        good_at = last.at if last.succeeded else self.status.good_at
+        self.status = replace(self.status, last=last, good_at=good_at)
         self._serving.report(self.status)
         return last
 
@@ -178,10 +233,71 @@ class Reloader:
         old, new = self._started.config, self._loaded.config
         return tuple(
             f"{section}.{name}"
-            for section in _AT_START
+            for section in RESTART_ONLY
             for name in type(getattr(old, section)).model_fields
             if getattr(getattr(old, section), name) != getattr(getattr(new, section), name)
         )
+
+    # the guard
+
+    async def _try(self, before: tuple[Loaded, Snapshot], was: str, found: Found) -> None:
+        """Put what is served now on trial, if it asks for that; what is not proved yet is nothing to return to."""
+        trial, self._trial = self._trial, None
+        if (guard := found.loaded.config.reload.guard) is None:
+            return
+        if trial is None:
+            went = await self._serving.calls(was, guard.window)
+        else:
+            before, went = trial.before, trial.went
+        self._trial = Trial(found.snapshot.revision, before, went, guard, time.monotonic())
+        self.status = replace(self.status, guarded_until=self.status.loaded_at + guard.window)
+
+    async def _guard(self) -> None:
+        while True:
+            await asyncio.sleep(_JUDGE_EVERY)
+            if (trial := self._trial) is None:
+                continue
+            calls = await self._serving.calls(trial.revision, time.monotonic() - trial.began)
+            async with self._lock:
+                if self._trial is not trial:
+                    continue
+                if fault := trial.fault(calls):
+                    await self._return(trial, fault)
+                elif time.monotonic() >= trial.ends:
+                    self._trial = None
+                    self.status = replace(self.status, guarded_until=None)
+                    self._serving.report(self.status)
+                    log.info("revision %s has proved itself: %s failed", trial.revision, calls)
+
+    async def _return(self, trial: Trial[tuple[Loaded, Snapshot]], why: str) -> None:
+        """Serve again what was served before the trial, and refuse what was tried until the file changes."""
+        bad, back = self._loaded, self._found(*trial.before)
+        self._trial = None
+        if self._history:  # first: whoever comes after a crash must not serve it again
+            await asyncio.to_thread(self._history.keep_return, bad, why)
+        try:
+            await self._serving.switch(back)
+        except NotServed as error:
+            log.warning("revision %s should be returned from (%s), and cannot be: %s", bad.revision, why, error)
+            return
+        self._returned_from = identity(bad)
+        self._serve(back, at := time.time())
+        returned = Returned(bad.revision, back.loaded.revision, at, why)
+        self.status = replace(self.status, returned=returned, returns=self.status.returns + 1)
+        if self._history:
+            cause = f"returned from {bad.revision}: {why}"
+            await asyncio.to_thread(self._history.keep, back.loaded, cause, back.told, at)
+        log.error("%s", returned_words(returned, back.changes))
+        self._note(LastReload(at, False, "guard", (_returned(bad, why),), self._restart(), bad.revision))
+
+
+_JUDGE_EVERY = 0.5
+"""Seconds between two looks at a revision on trial."""
+
+
+def _returned(loaded: Loaded, why: str) -> Problem:
+    return Problem(loaded.file, 0, 0, f"revision {loaded.revision} was returned from: {why}",
+                   hint="change the file to have it served; the same again is refused")  # fmt: skip
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ from portbroker.config.source import read, text_of
 from portbroker.config.syntax import Fault
 from portbroker.diff import Change
 from portbroker.errors import Problem
+from portbroker.status import Returned
 
 _MOST = 8
 """Sentences, and problems, that are shown; more than these nobody reads in a log."""
@@ -26,6 +27,16 @@ def switched_words(before: str, after: str, changes: Sequence[Change], cause: st
     else:
         head = f"{cause}: revision {after}, was {before}"
     return f"{head}: {'; '.join(told) or 'nothing changes for callers'}"
+
+
+def returned_words(returned: Returned, changes: Sequence[Change]) -> str:
+    """What was returned from by itself, and why: nobody asked for it, so nobody may overlook it."""
+    told = [change.text for change in changes[:_MOST]]
+    return "\n".join((
+        f"RETURNED from revision {returned.revision} to {returned.to}: {returned.why}",
+        f"  for callers: {'; '.join(told) or 'nothing changes'}",
+        "  hint: the file still has what was returned from; it is refused until the file changes",
+    ))  # fmt: skip
 
 
 def refused_words(problems: Sequence[Problem], revision: str) -> str:

@@ -99,6 +99,7 @@ def load_text(
     environment = Environment(directory, environ, kept, instead)
     whole = include.gather(main, file, environment)
     parsed = whole.document
+    revision = _revision(text, whole.digests)
     environment.state = overrides.state_word(parsed.data, environment)
     rendered = rendering.render(parsed.data, environment)
     data, misset = overrides.apply(rendered.data, environment)
@@ -111,9 +112,8 @@ def load_text(
     problems += environment.problems + misset + weak + misled
     if config is None or problems:
         problems.sort(key=lambda problem: (problem.file != file, problem.file, problem.line, problem.column))
-        raise ConfigError(problems, frozenset(environment.files))
+        raise ConfigError(problems, frozenset(environment.files), revision)
     warnings = tuple(_problem(file, parsed, finding) for finding in rendered.warnings)
-    revision = _revision(text, whole.digests)
     inactive = _inactive(config, rendered.inactive)
     return Loaded(
         config, file, revision, inactive, warnings, frozenset(environment.files), parsed, text,
@@ -125,7 +125,7 @@ def _parse(text: bytes, file: str) -> Document:
     try:
         return document.parse(source.text_of(text))
     except Fault as fault:
-        raise ConfigError([_of_fault(file, fault)]) from None
+        raise ConfigError([_of_fault(file, fault)], revision=_revision(text, ())) from None
 
 
 def _revision(text: bytes, included: Iterable[tuple[str, bytes]]) -> str:

@@ -30,6 +30,7 @@ from portbroker.config.fields import (
 )
 from portbroker.config.options import Options
 from portbroker.config.proxies import ProxyWord
+from portbroker.config.reloading import ReloadConfig
 from portbroker.config.reliability import (
     BreakerConfig,
     HealthCheckConfig,
@@ -474,6 +475,8 @@ class Config(Section):
     """What is kept of calls, and for how long."""
     limits: SharedLimitsConfig = SharedLimitsConfig()
     """Where the limits of API keys are counted."""
+    reload: ReloadConfig = ReloadConfig()
+    """How a change of this file takes effect."""
     providers: tuple[ProviderConfig, ...] = ()
     """The upstream accounts. Without an active one, a built-in `demo` provider answers."""
     models: tuple[ModelConfig, ...] = DEFAULT_MODELS

@@ -5,7 +5,10 @@
                                ◀────  ready {generation}, or refused {generation, reason}
     commit {generation, at}    ────▶  serves it from the next call on
                                ◀────  committed {generation}
-    reported {at, succeeded}   ────▶  tells those who ask how the last reload went
+    reported {status}          ────▶  tells those who ask how the last reload went
+                               ◀────  counted {record}: what calls have come to since the last time
+                               ◀────  asked {number, what}: something that only the supervisor knows
+    told {number, body}        ────▶  the answer
     stop                       ────▶  lets the calls under way end, then ends
 
     supervisor                        watcher
@@ -14,6 +17,8 @@
     committed, or refused      ────▶  every worker serves it, or all go on as before
                                ◀────  reported: how the reload went
     look {cause}               ────▶  reads the file again
+    look {cause, number, dry}  ────▶  the same for a worker that asked
+                               ◀────  looked {number, body}: what came of it
 
 The end of the socket means what `stop` means. The one rule: whatever a worker needs is in the message, because a path
 may lead to other bytes by the time that it looks.
@@ -24,9 +29,10 @@ import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from portbroker.config.load import Loaded, load_text
+from portbroker.conversation import Json
 from portbroker.errors import PortBrokerError
 
 _LENGTH = struct.Struct("!I")
@@ -102,23 +108,56 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Read the file again."""
+    """Read the file again; with a `number`, somebody waits for what comes of it. `dry`: serve nothing."""
 
     cause: str
+    number: int = 0
+    dry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of a look with this number: a `LastReload`."""
+
+    number: int
+    body: Json
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """How the last reload went, and when it ended."""
+    """How reloading goes: a `Status`."""
 
-    at: float
-    succeeded: bool
+    status: Json
 
 
-Message: TypeAlias = Prepare | Ready | Refused | Commit | Committed | Stop | Look | Reported
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__.lower(): kind for kind in (Prepare, Ready, Refused, Commit, Committed, Stop, Look, Reported)
-}
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What calls have come to since the last time: `Counts`."""
+
+    record: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Something that only the supervisor knows, or can have done; `number` is the asker's own for it."""
+
+    number: int
+    what: str
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The answer to what was asked under this number."""
+
+    number: int
+    body: Json
+
+
+Message: TypeAlias = (
+    Prepare | Ready | Refused | Commit | Committed | Stop | Look | Looked | Reported | Counted | Asked | Told
+)
+_KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in get_args(Message)}
 
 
 def encode(message: Message) -> bytes:

@@ -42,6 +42,11 @@ class Rollout:
         self._next: Prepare | None = None
         self._proposer: Callable[[Message], None] | None = None
         self._reported: Reported | None = None
+        self._revisions = {first.generation: first.revision}
+
+    def served(self) -> list[tuple[Child, str]]:
+        """Every worker, and the revision that it serves; "" for one that does not serve yet."""
+        return [(child, self._revisions.get(member.serves, "")) for child, member in self._members.items()]
 
     def joined(self, child: Child) -> None:
         """A worker has started."""
@@ -134,6 +139,9 @@ class Rollout:
         """Commit when everyone that must be ready is."""
         if self._next and not any(self._lacks(child) for child in self._members):
             self.current, self.since, self._next = self._next, at, None
+            in_use = {member.serves for member in self._members.values()}
+            self._revisions = {number: name for number, name in self._revisions.items() if number in in_use}
+            self._revisions[self.current.generation] = self.current.revision
             for child, member in self._members.items():
                 if member.told:
                     self._commit(child, member)

@@ -17,12 +17,25 @@ from portbroker.compile import compile_snapshot
 from portbroker.config.load import Loaded
 from portbroker.counters import Counters
 from portbroker.errors import ConfigError
+from portbroker.metrics import Counts
 from portbroker.named import origins
 from portbroker.origin import Origin
 from portbroker.snapshot import Snapshot
 from portbroker.state import opened
-from portbroker.status import LastReload, Status
-from portbroker.workers.messages import Commit, Committed, Message, Prepare, Ready, Refused, Reported, Stop
+from portbroker.status import Status
+from portbroker.workers.messages import (
+    Commit,
+    Committed,
+    Counted,
+    Message,
+    Prepare,
+    Ready,
+    Refused,
+    Reported,
+    Stop,
+    Told,
+)
+from portbroker.workers.questions import Questions, Supervised
 from portbroker.workers.talk import Talk, talking
 
 log = logging.getLogger("portbroker")
@@ -73,8 +86,9 @@ async def _follow(orders: "Orders", sockets: Sequence[socket.socket], counters: 
             await stack.enter_async_context(opened(state))
         max_body = first.loaded.config.server.max_body
         listening = await stack.enter_async_context(
-            serving(first.snapshot, sockets, max_body=max_body, token=token, state=state)
+            serving(first.snapshot, sockets, max_body=max_body, token=token, state=state, counted=orders.count)
         )
+        listening.parts.configuration = Supervised(Path(first.loaded.file), orders.questions)
         _switch(listening, first)
         orders.answer(Committed(first.generation))
         while (order := await orders.next()) is not None:
@@ -83,12 +97,14 @@ async def _follow(orders: "Orders", sockets: Sequence[socket.socket], counters: 
                 orders.answer(Committed(order.generation))
             else:
                 status = listening.gateway.status
-                listening.report(replace(status, last=LastReload(order.at, order.succeeded)))
+                told = Status.of_json(order.status)
+                listening.report(replace(told, revision=status.revision, loaded_at=status.loaded_at))
 
 
 def _switch(listening: Listening, prepared: Prepared) -> None:
     listening.serve(prepared.snapshot, prepared.origins)
-    listening.report(Status(prepared.snapshot.revision, prepared.at, listening.gateway.status.last))
+    status = listening.gateway.status
+    listening.report(replace(status, revision=prepared.snapshot.revision, loaded_at=prepared.at))
 
 
 def _hear_no_more(loop: asyncio.AbstractEventLoop, channel: socket.socket) -> None:
@@ -102,6 +118,7 @@ class Orders:
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
         self._prepared: Prepared | None = None
+        self.questions = Questions(talk.say)
 
     async def next(self) -> Prepared | Reported | None:
         """What is to be served, or told, from now on; None when it is time to stop."""
@@ -113,6 +130,8 @@ class Orders:
                 return None
             elif isinstance(message, Reported):
                 return message
+            elif isinstance(message, Told):
+                self.questions.hear(message)
             elif isinstance(message, Commit) and (due := self._prepared) and due.generation == message.generation:
                 return replace(due, at=message.at)
         log.warning("hearing no more of the supervisor: calls under way may end, then this worker does")
@@ -120,6 +139,11 @@ class Orders:
 
     def answer(self, message: Message) -> None:
         self._talk.say(message)
+
+    def count(self, counts: Counts) -> None:
+        """Tell what calls have come to."""
+        if counts:
+            self._talk.say(Counted(counts.record()))
 
     def _prepare(self, wanted: Prepare) -> Ready | Refused:
         self._prepared = None

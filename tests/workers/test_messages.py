@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 
 from portbroker.config.load import load
 from portbroker.workers.messages import (
+    Asked,
     Commit,
     Committed,
+    Counted,
     Inbox,
     Look,
+    Looked,
     Message,
     NotUnderstood,
     Prepare,
@@ -19,10 +22,12 @@ from portbroker.workers.messages import (
     Refused,
     Reported,
     Stop,
+    Told,
     encode,
 )
 
 NUMBERS = st.integers(min_value=0)
+BODIES = st.dictionaries(st.text(), st.none() | st.text() | st.integers() | st.lists(st.booleans()))
 TIMES = st.floats(min_value=0, max_value=1e12)
 MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(
@@ -40,8 +45,12 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(Commit, NUMBERS, TIMES),
     st.builds(Committed, NUMBERS),
     st.builds(Stop),
-    st.builds(Look, st.text()),
-    st.builds(Reported, TIMES, st.booleans()),
+    st.builds(Look, st.text(), NUMBERS, st.booleans()),
+    st.builds(Looked, NUMBERS, BODIES),
+    st.builds(Reported, BODIES),
+    st.builds(Counted, BODIES),
+    st.builds(Asked, NUMBERS, st.text(), BODIES),
+    st.builds(Told, NUMBERS, BODIES),
 )
 
 

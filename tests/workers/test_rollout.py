@@ -158,8 +158,8 @@ def test_one_that_cannot_serve_what_is_committed_has_nothing_to_serve(floor: Flo
 
 def test_how_the_last_reload_went_is_told_to_those_who_start_later_too(floor: Floor) -> None:
     floor.serve_first(0)
-    floor.rollout.report(Reported(7.0, False))
-    assert floor.heard() == [(0, Reported(7.0, False))]
+    floor.rollout.report(Reported({"last": 7}))
+    assert floor.heard() == [(0, Reported({"last": 7}))]
     floor.rollout.joined(floor.children[1])
     floor.ready(1, 1)
-    assert floor.heard() == [(1, FIRST), (1, Commit(1, 5.0)), (1, Reported(7.0, False))]
+    assert floor.heard() == [(1, FIRST), (1, Commit(1, 5.0)), (1, Reported({"last": 7}))]
