@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from portbroker.caller import LOCAL, Caller
 from portbroker.errors import CallError
+from portbroker.headers import OURS
 from portbroker.keyring import Keyring
-from portbroker.keys import OURS
 
 OPEN = frozenset({"/", "/health"})
 """Paths that anyone may ask, where the gateway can be reached from elsewhere at all."""

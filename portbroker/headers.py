@@ -91,9 +91,21 @@ def _tokens(value: str) -> list[str]:
     return [token for part in value.split(",") if (token := part.strip())]
 
 
+OURS = "pb-"
+"""What every API key of the gateway begins with; other credentials are somebody else's."""
+
+
 def caller_auth(client: Mapping[str, str]) -> dict[str, str]:
-    """The caller's own credential as it came, for a provider that is declared to take it (and for no other)."""
-    return {name: client[name] for name in ("x-api-key", "authorization", "api-key") if name in client}
+    """The caller's own credential as it came, for a provider that is declared to take it (and for no other).
+
+    A key of the gateway itself is nobody else's to see.
+    """
+    shown = {name: client[name] for name in ("x-api-key", "authorization", "api-key") if name in client}
+    return {name: value for name, value in shown.items() if not _is_ours(value)}
+
+
+def _is_ours(value: str) -> bool:
+    return any(part.startswith(OURS) for part in value.replace(",", " ").split())
 
 
 def end_to_end(headers: Mapping[str, str]) -> dict[str, str]:

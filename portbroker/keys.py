@@ -11,10 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from portbroker.conversation import mint
+from portbroker.headers import OURS
 from portbroker.store.records import ApiKey, Micros
 
-OURS = "pb-"
-"""What every key of ours begins with; other credentials are somebody else's."""
 _LETTERS = string.digits + string.ascii_letters
 _LENGTH = 43  # of 62 letters: 256 bits
 _SHOWN = len(OURS) + 4

@@ -129,3 +129,22 @@ def test_a_value_that_could_end_a_header_stays_behind() -> None:
     odd = {"request-id": "a\nb", "x-ratelimit-limit-requests": "5\r\n", "anthropic-ratelimit-x": "é"}
     assert answer_headers(odd, "openai.chat") == {}
     assert telling_headers(odd) == {}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-api-key": "pb-" + "a" * 43},
+        {"authorization": "Bearer pb-" + "a" * 43},
+        {"api-key": " pb-" + "a" * 43},
+        {"authorization": "bearer   pb-a"},
+        {"x-api-key": "sk-1, pb-a"},
+    ],
+)
+def test_a_key_of_the_gateway_goes_to_no_provider(headers: dict[str, str]) -> None:
+    assert caller_auth({**headers, "user-agent": "x"}) == {}
+
+
+def test_a_callers_own_credential_goes_on_beside_a_key_of_the_gateway() -> None:
+    headers = {"x-api-key": "pb-" + "a" * 43, "authorization": "Bearer sk-ant-oat01-xyz"}
+    assert caller_auth(headers) == {"authorization": "Bearer sk-ant-oat01-xyz"}

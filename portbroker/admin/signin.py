@@ -12,9 +12,8 @@ from typing import Protocol
 from portbroker.admin.endpoints import Refusal, Who
 from portbroker.admin.failures import Failures
 from portbroker.errors import CallError
-from portbroker.headers import client_credential
+from portbroker.headers import OURS, client_credential
 from portbroker.keyring import Keyring
-from portbroker.keys import OURS
 
 LOCAL = Who("local", "local")
 """Commands of the OS user that runs the server."""

@@ -13,7 +13,7 @@ from portbroker.cli.terminal import CommandError
 from portbroker.connect import memory
 from portbroker.connect.asking import ask
 from portbroker.connect.clients import CLIENTS, Machine
-from portbroker.keys import OURS
+from portbroker.headers import OURS
 
 _MOST = 100
 
