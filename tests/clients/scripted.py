@@ -34,11 +34,15 @@ USAGE = {"input": 40, "cached": 20, "output": 9}
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call of one of the client's tools. `id` must be one that both dialects take."""
+    """A call of one of the client's tools. `id` must be one that both dialects take.
+
+    `free`: of a tool that takes free text, which is the argument `input`. A name may begin with a namespace and `__`.
+    """
 
     name: str
     arguments: Json
     id: str = "call_1"
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from itertools import pairwise
 from aiohttp import web
 
 from portbroker.conversation import mint
-from tests.clients.scripted import USAGE, Turn, scripted
+from tests.clients.scripted import USAGE, ToolCall, Turn, scripted
 from tests.providers import Behaviour, Json, events
+
+_CALLS = ("function_call", "custom_tool_call")
 
 
 def speaking(*turns: Turn) -> Behaviour:
@@ -37,7 +39,7 @@ def speaking(*turns: Turn) -> Behaviour:
 def _answered(items: str | list[Json]) -> int:
     """How many turns with calls the conversation holds: runs of calls."""
     kinds = ["x", *(item.get("type", "message") for item in items if isinstance(item, dict))]
-    return sum(b == "function_call" != a for a, b in pairwise(kinds))
+    return sum(b in _CALLS and a not in _CALLS for a, b in pairwise(kinds))
 
 
 def _items(turn: Turn) -> Iterator[Json]:
@@ -48,14 +50,17 @@ def _items(turn: Turn) -> Iterator[Json]:
         part = {"type": "output_text", "text": turn.text, "annotations": []}
         yield {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
     for number, call in enumerate(turn.calls):
-        yield {
-            "type": "function_call",
-            "id": f"fc_{number}",
-            "call_id": call.id,
-            "name": call.name,
-            "arguments": json.dumps(call.arguments),
-            "status": "completed",
-        }
+        yield _call(call, number)
+
+
+def _call(call: ToolCall, number: int) -> Json:
+    head = {"call_id": call.id, "status": "completed"}
+    if not call.free:
+        said = {"name": call.name, "arguments": json.dumps(call.arguments)}
+        return {"type": "function_call", "id": f"fc_{number}", **head, **said}
+    namespace, _, name = call.name.rpartition("__")
+    said = {"name": name, "input": call.arguments["input"], **({"namespace": namespace} if namespace else {})}
+    return {"type": "custom_tool_call", "id": f"ctc_{number}", **head, **said}
 
 
 def response(turn: Turn) -> Json:
@@ -111,6 +116,9 @@ def _item_events(place: int, item: Json) -> Iterator[Json]:
         yield from _deltas("output_text", {**first, "logprobs": []}, part["text"])
         yield {"type": "response.output_text.done", **first, "text": part["text"], "logprobs": []}
         yield {"type": "response.content_part.done", **first, "part": part}
+    elif item["type"] == "custom_tool_call":
+        yield from _deltas("custom_tool_call_input", where, item["input"])
+        yield {"type": "response.custom_tool_call_input.done", **where, "input": item["input"]}
     else:
         yield from _deltas("function_call_arguments", where, item["arguments"])
         yield {"type": "response.function_call_arguments.done", **where, "arguments": item["arguments"]}
@@ -118,7 +126,8 @@ def _item_events(place: int, item: Json) -> Iterator[Json]:
 
 
 def _blank(item: Json) -> Json:
-    return {"arguments": "", "status": "in_progress"} if item["type"] == "function_call" else {}
+    said = {"function_call": "arguments", "custom_tool_call": "input"}.get(item["type"])
+    return {said: "", "status": "in_progress"} if said else {}
 
 
 def _deltas(kind: str, where: Json, text: str, size: int = 7) -> Iterator[Json]:
