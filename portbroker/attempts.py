@@ -16,6 +16,7 @@ from portbroker.course import Common, Course, Try, Wait
 from portbroker.errors import GatewayError, Kind, ProviderError
 from portbroker.facts import Facts
 from portbroker.forwarding import forward, having
+from portbroker.keeping import Keeping, Retention
 from portbroker.relay import Relay
 from portbroker.snapshot import Pool, Route, Snapshot, Target
 from portbroker.strategies import order
@@ -34,6 +35,8 @@ class Asking:
     query: str
     strict: bool
     caller: Caller = LOCAL
+    retention: Retention | None = None
+    """Where the answer is kept, if it is."""
 
 
 @dataclass(eq=False, slots=True)
@@ -255,6 +258,9 @@ class Carriage:
             body, answering = prepare(
                 call, target, strict=strict, request_id=request_id, created=now, route=asking.route.path
             )
+        if asking.retention is not None:
+            own = target.provider.name if target.dialect is call.dialect else ""
+            answering = Keeping(answering, asking.retention, own)
         timeouts, provider = step.pool.timeouts(target), target.provider.name
         relay = Relay(answering, stream=call.flows, provider=provider, first_byte=timeouts.first_byte, last=step.last)
         path = target.path_with(

@@ -3,11 +3,11 @@
 The one rule: anything wrong with the bytes is the caller's error, with the place in the body.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
-from portbroker.conversation import Conversation, Json, Report
+from portbroker.conversation import AnswerContext, Conversation, Json, Report
 from portbroker.dialects import Dialect
 from portbroker.dialects.known_tools import KnownTools
 from portbroker.dialects.registry import CHAT_BY_INPUT, OPENAI_CHAT
@@ -29,6 +29,15 @@ class Form:
     model: Span
 
 
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A call as it came, for the provider that made the response which it goes on from."""
+
+    provider: str
+    raw: bytes
+    body: Json
+
+
 _known_tools = KnownTools()
 
 
@@ -46,6 +55,10 @@ class Call:
     """What is called, where it is not translated."""
     form: Form | None = None
     """How the body is written, where that is not JSON."""
+    native: Native | None = None
+    """The call as one provider gets it, which knows what was said before."""
+    echo: Json = field(default_factory=dict)
+    """What the answer repeats that the body does not say."""
 
     _decoded: tuple[Conversation, Report] | None = None
 
@@ -60,12 +73,22 @@ class Call:
         if self._decoded is None:
             _refuse_endless(self.body)
             report = Report()
-            self._decoded = self.dialect.decode_request(self.body, report), report
+            conversation = self.dialect.decode_request(self.body, report)
+            if self.echo:
+                _complete(conversation.answer, self.echo)
+            self._decoded = conversation, report
         return self._decoded
 
     def estimate(self) -> int:
         """Estimated input tokens; none for a form, since most of its bytes are files."""
         return 0 if self.form is not None else quick_estimate(self.raw, self.body)
+
+
+def _complete(answer: AnswerContext, echo: Json) -> None:
+    """Have the answer repeat this too; one that is kept holds the state of its thinking, to be gone on from."""
+    answer.echo = {**answer.echo, **echo}
+    if echo.get("store"):
+        answer.encrypted = answer.thinking_requested = True
 
 
 def _refuse_endless(body: Json) -> None:

@@ -18,10 +18,13 @@ from portbroker.books import Books, Entry, client_of
 from portbroker.call import Call, parse_call, parse_endpoint_call
 from portbroker.caller import Caller
 from portbroker.dialects import Dialect
+from portbroker.dialects.registry import OPENAI_RESPONSES
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.headers import answer_headers
 from portbroker.intake import read_body
 from portbroker.metrics import Meter
+from portbroker.keeping import resume
+from portbroker.kept_responses import ResponseMemory, ResponseStore
 from portbroker.relay import Relay
 from portbroker.request import Request
 from portbroker.snapshot import ENDPOINT_ROUTES, Route, Snapshot
@@ -49,6 +52,7 @@ class Gateway:
         self.status = Status(snapshot.revision, time.time())
         self.draining = False
         self.attempts = Attempts(upstream)
+        self.kept: ResponseStore = ResponseMemory()
         self.meter = Meter()
         self._calls = CallLog()
 
@@ -67,7 +71,8 @@ class Gateway:
         try:
             caller = await self.auth.identify(request.headers, path)
             if route is None or request.method != "POST":
-                side.answer(request, reply, path, snapshot, exchange, self.status)
+                desk = side.Desk(self.kept, caller.id, self.attempts.upstream, self.status)
+                await side.answer(request, reply, path, snapshot, exchange, desk)
             else:
                 call = _parse(await read_body(request), route, request.headers)
                 exchange.model, exchange.stream = call.model, call.stream
@@ -75,6 +80,8 @@ class Gateway:
                 caller.check_model(call.model)
                 strict = request.headers.get("x-portbroker-strict") == "1"
                 asking = Asking(call, route, request.headers, query, strict, caller)
+                if call.dialect is OPENAI_RESPONSES:
+                    asking.retention = await resume(call, caller.id, self.kept, snapshot.keep)
                 carry = self._count if route.endpoint is not None and route.endpoint.counts else self._answer
                 await carry(asking, snapshot, exchange, entry, reply)
         except GatewayError as error:

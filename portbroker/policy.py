@@ -1,4 +1,5 @@
-"""How hard the gateway tries: the compiled words of `retry`, `breaker`, `limits`, `health_check` and `hedge`.
+"""How hard the gateway tries, and what it keeps: the compiled words of `retry`, `breaker`, `limits`, `health_check`,
+`hedge` and `stored_responses`.
 
 The one rule: plain values with the defaults of the file; what is done by them is said elsewhere.
 """
@@ -30,6 +31,14 @@ class Retry:
     budget_least: int = 10
     retry_after_cap: float = 30.0
     wait: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long, and in how much memory, responses are kept that a later call may go on from."""
+
+    seconds: float = 3600.0
+    most_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ The one rule: a probe tells `Health` what the failure or the answer of a call wo
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import orjson
@@ -22,7 +22,7 @@ from portbroker.relay import Relay
 from portbroker.retries import remedy_for
 from portbroker.snapshot import Provider, Snapshot, Target
 from portbroker.translate import prepare
-from portbroker.upstream import Upstream, UpstreamRequest
+from portbroker.upstream import StatusSink, Upstream, UpstreamRequest
 
 _LOOK_AGAIN = 1.0
 """Seconds after which a reload is noticed."""
@@ -88,7 +88,7 @@ class Probes:
     async def _get(self, target: Target, check: HealthCheck) -> None:
         """Any answer below 500 will do."""
         path = urlsplit(target.provider.base_url).path.rstrip("/") + (check.path or "")
-        sink = _Status()
+        sink = StatusSink()
         attempt = self._attempts.upstream.send(_request(target, path, b"", check.timeout, "GET"), sink)
         try:
             status = await sink.status
@@ -122,24 +122,3 @@ def _request(target: Target, path: str, body: bytes, timeout: float = 60.0, meth
         provider=target.provider.name,
         method=method,
     )
-
-
-class _Status:
-    """A sink that wants no more than the status."""
-
-    def __init__(self) -> None:
-        self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def head(self, status: int, _: Mapping[str, str]) -> None:
-        if not self.status.done():
-            self.status.set_result(status)
-
-    def data(self, _: bytes) -> None:
-        """Not of interest."""
-
-    def end(self) -> None:
-        """Not of interest."""
-
-    def fail(self, error: ProviderError) -> None:
-        if not self.status.done():
-            self.status.set_exception(error)

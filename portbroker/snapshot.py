@@ -16,7 +16,7 @@ from portbroker.errors import Kind
 from portbroker.facts import Facts
 from portbroker.fieldmap.effective import FieldMap
 from portbroker.origin import Origin, Timeouts, Way
-from portbroker.policy import Breaker, HealthCheck, Hedge, Limits, Retry
+from portbroker.policy import Breaker, HealthCheck, Hedge, Keep, Limits, Retry
 
 if TYPE_CHECKING:
     from portbroker.resolution import Resolver
@@ -167,6 +167,7 @@ class Snapshot:
     demo: bool = False
     """No provider has a credential, and the built-in one answers."""
     retry: Retry = field(default_factory=Retry)
+    keep: Keep = field(default_factory=Keep)
     sources: tuple[object, Mapping[str, object]] = field(default=((), {}), repr=False)
     """What all field maps are made of, and what more those of each provider are: of the same, the same is made."""
 

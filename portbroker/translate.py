@@ -11,7 +11,7 @@ from typing import Protocol
 
 import orjson
 
-from portbroker.call import Call
+from portbroker.call import Call, Native
 from portbroker.conversation import AnswerContext, Conversation, Event, Json, Report, answer_events
 from portbroker.dialects import StreamDecoder, StreamEncoder
 from portbroker.dialects.faults import holds_fault, read_error_response, read_fault
@@ -137,12 +137,16 @@ class Answering(Protocol):
     words. `whole` and `unstreamed` raise `ProviderError` instead, for with them nothing has gone out.
     """
 
-    reading: Reading
-    content: bool
-    over: bool
-    fault: ProviderError | None
-    told: bool
-
+    @property
+    def reading(self) -> Reading: ...
+    @property
+    def content(self) -> bool: ...
+    @property
+    def over(self) -> bool: ...
+    @property
+    def fault(self) -> ProviderError | None: ...
+    @property
+    def told(self) -> bool: ...
     def whole(self, body: bytes) -> bytes:
         """A complete answer as the client's body."""
 
@@ -417,7 +421,10 @@ def _translate(
 
 def _pass(call: Call, target: Target, rules: RuleContext, request_id: str, created: int) -> tuple[bytes, Answering]:
     fieldmap = target.fieldmap
-    raw = call.dialect.pass_request(call.raw, call.body, target.model, fieldmap.options)
+    sent: Call | Native = call
+    if call.native is not None and call.native.provider == target.provider.name:
+        sent = call.native
+    raw = call.dialect.pass_request(sent.raw, sent.body, target.model, fieldmap.options)
     report = Report()
     if fieldmap.rules_on_passthrough:
         raw = orjson.dumps(fieldmap.request(orjson.loads(raw), rules, report))

@@ -23,7 +23,7 @@ from portbroker.fieldmap.rules import compile_rules
 from portbroker.headers import answer_headers, fixed_headers, fold
 from portbroker.origin import Origin, Timeouts
 from portbroker.snapshot import Credential, Provider, Target
-from portbroker.translate import Answering, Asked, Passing, Translating, is_anthropic_passthrough, upstream_headers
+from portbroker.translate import Asked, Passing, Translating, is_anthropic_passthrough, upstream_headers
 
 REQUEST_ID: Final = "req_case"
 OWN_HEADERS: Final = {"content-type": "application/json", "request-id": REQUEST_ID, "x-request-id": REQUEST_ID}
@@ -68,7 +68,7 @@ def _provider() -> Provider:
     )
 
 
-def answering(case: Case, provider: Dialect, client: Dialect) -> Answering:
+def answering(case: Case, provider: Dialect, client: Dialect) -> Passing | Translating:
     """What turns the provider's answer into the client's, knowing of the call what the case's options say."""
     target = plain_target(provider, case.options)
     asked = Asked(_call(client), target, RuleContext(), case.answer, Report(), REQUEST_ID)
@@ -81,7 +81,7 @@ def _call(client: Dialect) -> Call:
     return Call(raw=b"{}", body={}, model="", stream=True, dialect=client)
 
 
-def relay(answer: Answering, reads: Iterable[bytes], *, dropped: bool) -> bytes:
+def relay(answer: Passing | Translating, reads: Iterable[bytes], *, dropped: bool) -> bytes:
     """All that a client is sent for these reads; `dropped` says that they ended in a transport error."""
     out: list[bytes] = []
     for read in reads:

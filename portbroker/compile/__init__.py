@@ -20,6 +20,7 @@ from portbroker.fieldmap.library import Library
 from portbroker.fieldmap.problems import RulesError
 from portbroker.fieldmap.select import ProviderMaps, compile_library
 from portbroker.patterns import Rewrite
+from portbroker.policy import Keep
 from portbroker.resolution import Resolver
 from portbroker.snapshot import DEMO, Snapshot
 
@@ -43,7 +44,7 @@ def compile_snapshot(loaded: Loaded) -> Snapshot:
         targets.add(DEMO, ProviderMaps(library, built_in))
         models = Resolver(rules, providers, targets, listed, demo=True)
     return Snapshot(loaded.revision, routes, providers, models, listed, targets, demo, compile_retry(config.retry),
-                    _sources(config))  # fmt: skip
+                    Keep(config.stored_responses.keep, config.stored_responses.memory), _sources(config))  # fmt: skip
 
 
 def _library(config: Config, faults: Faults) -> Library:

@@ -39,6 +39,7 @@ from portbroker.config.reliability import (
     LimitsConfig,
     RetryConfig,
 )
+from portbroker.config.responses import StoredResponsesConfig
 
 DialectName = Literal["anthropic.messages", "openai.chat", "openai.responses"]
 Tier = Literal["big", "medium", "small"]
@@ -487,6 +488,8 @@ class Config(Section):
     """How a call that failed is tried again."""
     breaker: BreakerConfig = BreakerConfig()
     """When a provider that fails is left alone."""
+    stored_responses: StoredResponsesConfig = StoredResponsesConfig()
+    """What the Responses API may go on from, by `previous_response_id`."""
     translations: dict[str, TranslationConfig] = Field({})
     """Field maps of your own, by name."""
     catalog: dict[str, CatalogEntry] = Field({})

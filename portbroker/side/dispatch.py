@@ -4,6 +4,7 @@ The one rule: a path that is not here is not served, and whoever asks hears what
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,11 +17,15 @@ from portbroker.dialects import Dialect
 from portbroker.dialects.registry import ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES
 from portbroker.endpoints import ENDPOINTS
 from portbroker.errors import CallError
+from portbroker.kept_responses import ResponseStore
+from portbroker.side.elsewhere import delete_elsewhere
 from portbroker.side.models import list_page, models_dialect, one_model
 from portbroker.side.paths import meant_path
+from portbroker.side.responses import about_response, methods
 from portbroker.snapshot import Snapshot
 from portbroker.status import Status
 from portbroker.tokens import estimate
+from portbroker.upstream import Upstream
 from portbroker.usage import Exchange
 from portbroker.wire import Reply
 
@@ -46,17 +51,32 @@ def meant(path: str, snapshot: Snapshot) -> str:
 
 
 def _is_served(path: str, snapshot: Snapshot) -> bool:
-    return path in snapshot.routes or path in ENDPOINTS or path in _PAGES or path.startswith(f"{_MODELS}/")
+    named = path in snapshot.routes or path in ENDPOINTS or path in _PAGES
+    return named or path.startswith(f"{_MODELS}/") or bool(methods(path))
 
 
-def answer(
-    request: web.BaseRequest, reply: Reply, path: str, snapshot: Snapshot, exchange: Exchange, status: Status
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Whom the pages serve, and what they need for it: responses that are kept, and the way to providers."""
+
+    kept: ResponseStore
+    owner: str
+    upstream: Upstream
+    status: Status
+
+
+async def answer(
+    request: web.BaseRequest, reply: Reply, path: str, snapshot: Snapshot, exchange: Exchange, desk: Desk
 ) -> None:
     """Answer what is not a call. Raises `CallError` (404, 405, 426) for what is not served."""
     if "websocket" in request.headers.get("upgrade", "").lower():
         reply.keep_alive = False  # Codex sends its call over a new connection at once, and waits on an old one
         raise CallError("this gateway does not speak WebSocket: send a POST", kind="invalid", status=426)
-    body = _body(request, path, snapshot, status)
+    if allowed := methods(path):
+        _allow(request.method, *allowed)
+        body = await _response(request, path, snapshot, desk)
+    else:
+        body = _body(request, path, snapshot, desk.status)
     headers = {
         "content-type": "application/json",
         "request-id": exchange.request_id,
@@ -79,6 +99,15 @@ def _body(request: web.BaseRequest, path: str, snapshot: Snapshot, status: Statu
         return one_model(name, models_dialect(request.headers, {}), request.headers, snapshot)
     served = ", ".join(sorted(snapshot.routes))
     raise CallError(f"{path} is not served here; calls go to {served}", kind="not_found", status=404)
+
+
+async def _response(request: web.BaseRequest, path: str, snapshot: Snapshot, desk: Desk) -> Json:
+    kept, body = await about_response(request.method, path, request.query, desk.kept, desk.owner)
+    if request.method == "DELETE":
+        if kept.provider:
+            await delete_elsewhere(kept, snapshot, desk.upstream)
+        await desk.kept.delete(desk.owner, kept.id)
+    return body
 
 
 def _allow(method: str, *allowed: str) -> None:

@@ -3,10 +3,15 @@
 The one rule: where earlier items come from is not known here; without them such a call cannot be answered.
 """
 
-from typing import NoReturn
+from typing import Any
 
 from portbroker.conversation import Json
 from portbroker.errors import CallError
+
+FORGOTTEN = (
+    "This gateway keeps responses for a while (`stored_responses`), in the memory of the worker that made them and for "
+    "the caller that asked for them"
+)
 
 
 def expand(body: Json, earlier: list[Json]) -> Json:
@@ -15,18 +20,31 @@ def expand(body: Json, earlier: list[Json]) -> Json:
     Instructions are not carried over from call to call; what else the body says holds.
     """
     given = body.get("input")
-    new = [{"type": "message", "role": "user", "content": given}] if isinstance(given, str) else given or []
+    if given is not None and not isinstance(given, str | list):
+        raise CallError("input: must be a string or an array of items", param="input")
     whole = {key: value for key, value in body.items() if key != "previous_response_id"}
-    return {**whole, "input": [*earlier, *new]}
+    return {**whole, "input": [*earlier, *as_items(given)]}
+
+
+def as_items(given: Any) -> list[Json]:
+    """`input` as a list of items, without what is none."""
+    if isinstance(given, str):
+        return [{"type": "message", "role": "user", "content": given}]
+    return [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
 
 
 def refuse_unheld(body: Json) -> None:
     """Raises `CallError` for what only a store could answer, and for what nobody could here."""
     if body.get("previous_response_id") is not None:
-        _unknown("previous_response_id", body["previous_response_id"], "Previous response")
+        raise unknown_response(body["previous_response_id"])
     if body.get("conversation") is not None:
         named = body["conversation"]
-        _unknown("conversation", named.get("id") if isinstance(named, dict) else named, "Conversation")
+        name = named.get("id") if isinstance(named, dict) else named
+        raise CallError(
+            f"Conversation with id '{name}' not found. This gateway keeps responses, not conversations.",
+            param="conversation",
+            code="conversation_not_found",
+        )
     refuse_background(body)
     if body.get("prompt") is not None:
         raise CallError("Stored prompts are not supported by this gateway: send the prompt itself.", param="prompt")
@@ -38,5 +56,10 @@ def refuse_background(body: Json) -> None:
         raise CallError("Background responses are not supported by this gateway.", param="background")
 
 
-def _unknown(param: str, name: object, what: str) -> NoReturn:
-    raise CallError(f"{what} with id '{name}' not found.", param=param, code=f"{param.removesuffix('_id')}_not_found")
+def unknown_response(name: object) -> CallError:
+    """The refusal of a call that goes on from a response which nobody here knows."""
+    return CallError(
+        f"Previous response with id '{name}' not found. {FORGOTTEN}: send the whole conversation instead.",
+        param="previous_response_id",
+        code="previous_response_not_found",
+    )
