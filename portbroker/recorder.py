@@ -146,7 +146,7 @@ class Recorder:
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
             try:
-                await self._store.record(list(map(_event, batch)))
+                await self._store.record_json(batch)
             except StoreDown:
                 raise
             except (StoreError, ValueError, KeyError, TypeError):

@@ -82,6 +82,9 @@ class Store(Protocol):
     async def record(self, events: Sequence[UsageEvent]) -> int:
         """Keep the calls that are not kept yet, count them, and settle their reservations; how many were new."""
 
+    async def record_json(self, events: Sequence[bytes]) -> int:
+        """The same for calls that are JSON already, each a `UsageEvent` with all of its fields."""
+
     async def usage(self, query: UsageQuery) -> UsagePage:
         """Sums by key, model, provider, day or tag."""
 

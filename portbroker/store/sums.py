@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 DAY = 86_400_000_000
@@ -10,7 +11,12 @@ DAY = 86_400_000_000
 
 def day_of(at: int) -> str:
     """The day in UTC that this time falls in."""
-    return f"{datetime.fromtimestamp(at // 1_000_000, UTC):%Y-%m-%d}"
+    return _day(at // DAY)
+
+
+@lru_cache(maxsize=64)
+def _day(number: int) -> str:
+    return f"{datetime.fromtimestamp(number * DAY // 1_000_000, UTC):%Y-%m-%d}"
 
 
 def from_totals(where: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from portbroker.store import Store, StoreError
+from portbroker.store.plain import text
 from portbroker.store.records import Reservation, UsageEvent, UsageFilter, UsageGroup, UsageQuery
 from tests.store.databases import Opening
 from tests.store.samples import DAY, NOON, SECOND, event
@@ -45,6 +46,21 @@ async def test_an_event_that_is_told_again_counts_once(store: Store) -> None:
     assert await store.record(made) == 0
     assert await store.record([*made, event()]) == 1
     assert (await groups(store))[()].calls == 6
+
+
+async def test_events_that_are_json_already_are_recorded_as_others_are(store: Store) -> None:
+    made = [event(at=NOON + number, tags=("a", "b"), period="2026-11") for number in range(120)]
+    assert await store.record(made[:30]) == 30
+    assert await store.record_json([text(one) for one in made]) == 90
+    assert await store.record_json([text(made[0])]) == 0
+    assert await store.record_json([]) == 0
+    assert list((await store.events(UsageFilter())).events) == made[:-101:-1]
+    assert (await groups(store, "tag"))[("a",)].calls == 120
+    twice = dataclasses.replace(event(), tags=("a", "a"))
+    assert await store.record_json([text(twice)]) == 1
+    assert (await groups(store, "tag"))[("a",)].calls == 121
+    with pytest.raises(StoreError, match="NUL"):
+        await store.record_json([text(event(model="a\0b"))])
 
 
 async def test_no_events_are_nothing_to_record(store: Store) -> None:

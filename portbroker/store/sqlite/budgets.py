@@ -1,8 +1,10 @@
 """Budgets on SQLite. The one rule: what is reserved never brings spent and reserved together above the budget."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from portbroker.store.sqlite.rows import ids
 
 _RESERVE = """
 UPDATE budgets SET reserved_nano = reserved_nano + :amount_nano
@@ -42,11 +44,13 @@ def sweep(db: sqlite3.Connection, *, now: int) -> int:
     return len(expired)
 
 
-def settle(db: sqlite3.Connection, event: Mapping[str, Any]) -> None:
-    """Put what the call has cost in the place of what was held back for it."""
-    release(db, id=event["id"])
-    if event["period"]:
-        db.execute(_SPEND, event)
+def settle(db: sqlite3.Connection, events: Sequence[Mapping[str, Any]]) -> None:
+    """Put what calls have cost in the place of what was held back for them."""
+    held = db.execute(
+        "DELETE FROM reservations WHERE id IN (SELECT value FROM json_each(?)) RETURNING *", (ids(events),)
+    ).fetchall()
+    db.executemany(_GIVE_BACK, map(dict, held))
+    db.executemany(_SPEND, [event for event in events if event["period"]])
 
 
 def spending(db: sqlite3.Connection, *, key_id: str, period: str) -> dict[str, int]:

@@ -2,16 +2,20 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from portbroker.store.sqlite.budgets import settle
-from portbroker.store.sqlite.rows import INSERT_EVENT, read, stored
+from portbroker.store.sqlite.rows import ids, insert_events, read
 from portbroker.store.sums import day_of, from_totals
 
 _SUMS = (
     "calls", "failed", "partial", "estimated", "input_tokens", "output_tokens", "cached_input_tokens",
     "cache_write_tokens", "reasoning_tokens", "cost_nano", "latency_us",
 )  # fmt: skip
+_event_sums = itemgetter(*_SUMS[2:])
+_PLACE = ("day", "tag", "key_id", "model", "provider")
+_place = itemgetter(*_PLACE[2:])
 _COLUMNS = {"key": "key_id", "model": "model", "provider": "provider", "day": "day", "tag": "tag"}
 
 _ADD = f"""
@@ -28,17 +32,30 @@ _ADDED = f"max(caller) AS caller, {', '.join(f'sum({name}) AS {name}' for name i
 
 
 def record(db: sqlite3.Connection, *, events: Sequence[Mapping[str, Any]]) -> int:
-    new = [event for event in events if db.execute(INSERT_EVENT, stored(event)).rowcount]
-    for event in new:
-        for tag in ("", *filter(None, event["tags"])):
-            db.execute(_ADD, _counted(event, tag))
-        settle(db, event)
+    found = db.execute("SELECT id FROM events WHERE id IN (SELECT value FROM json_each(?))", (ids(events),))
+    known = {row["id"] for row in found}
+    new = list({event["id"]: event for event in reversed(events) if event["id"] not in known}.values())[::-1]
+    insert_events(db, new)
+    db.executemany(_ADD, _added(new))
+    settle(db, new)
     return len(new)
 
 
-def _counted(event: Mapping[str, Any], tag: str) -> dict[str, Any]:
-    failed = event["outcome"] not in ("ok", "cancelled")
-    return {**event, "day": day_of(event["at"]), "tag": tag, "calls": 1, "failed": failed}
+def _added(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What calls add to the totals, together: most of those that are recorded at once are of few keys and models."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for event in events:
+        day, failed = day_of(event["at"]), event["outcome"] not in ("ok", "cancelled")
+        sums = [1, failed, *_event_sums(event)]
+        for tag in ("", *filter(None, event["tags"])):
+            place = (day, tag, *_place(event))
+            row = rows.get(place)
+            if row is None:
+                row = rows[place] = dict(zip(_PLACE, place, strict=True)) | dict.fromkeys(_SUMS, 0)
+            row["caller"] = event["caller"]
+            for name, more in zip(_SUMS, sums, strict=True):
+                row[name] += more
+    return list(rows.values())
 
 
 def usage(
