@@ -29,6 +29,7 @@ class Connection:
         self._log = path.with_name(f"{path.name}-wal")
         self._db: sqlite3.Connection | None = None
         self._opened = (_NOTHING, _NOTHING)
+        self._durable: bool | None = None
 
     def open(self) -> None:
         """Open the file and bring its tables up to date; a file that is not there is made."""
@@ -53,7 +54,7 @@ class Connection:
         if self._db is not None:
             with self._told():
                 self._db.close()
-            self._db = None
+            self._db, self._durable = None, None
 
     def call(self, name: str, arguments: dict[str, Any]) -> Any:
         """Carry out an operation in a transaction of its own."""
@@ -61,9 +62,14 @@ class Connection:
             db = self._current()
             if name in READS:
                 return READS[name](db, **arguments)
-            db.execute(f"PRAGMA synchronous = {'FULL' if name in DURABLE else 'NORMAL'}")
+            self._be_durable(db, name in DURABLE)
             with _transaction(db):
                 return (DURABLE.get(name) or WRITES[name])(db, **arguments)
+
+    def _be_durable(self, db: sqlite3.Connection, durable: bool) -> None:
+        if durable != self._durable:  # each statement costs the thread its turn
+            db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
 
     def _current(self) -> sqlite3.Connection:
         """The connection to the file that is there now: SQLite itself would go on writing into a deleted one."""
