@@ -16,6 +16,7 @@ from portbroker.call import Call
 from portbroker.conversation import AnswerContext, Json, Report
 from portbroker.dialects import StreamDecoder
 from portbroker.dialects.faults import holds_fault, read_error_response, read_fault
+from portbroker.dialects.refrain import More
 from portbroker.dialects.splice import with_model
 from portbroker.dialects.usage import canonical_usage, count
 from portbroker.endpoints import Endpoint
@@ -96,6 +97,7 @@ class Forwarding:
         self.over = False
         self.fault: ProviderError | None = None
         self.told = False
+        self.more: More | None = None
         self._parser: SSEParser | None = None
 
     def whole(self, body: bytes) -> bytes:

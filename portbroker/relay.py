@@ -117,6 +117,15 @@ class Relay:
     # what arrives
 
     def _take(self, data: bytes) -> None:
+        reply, more = self._reply, self.answering.more
+        if more is not None and reply is not None and (out := more(data)) is not None:
+            # As nearly every segment of a stream: nothing has ended, failed or begun.
+            self._heard = self._loop.time()
+            if self.attempt is not None:
+                self.attempt.progress()
+            if out:
+                self._write(out)
+            return
         if not self._streaming:
             self._keep(data)
             return

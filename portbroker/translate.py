@@ -15,7 +15,7 @@ from portbroker.call import Call, Native
 from portbroker.conversation import AnswerContext, Conversation, Event, Json, Report, answer_events
 from portbroker.dialects import StreamDecoder, StreamEncoder
 from portbroker.dialects.faults import holds_fault, read_error_response, read_fault
-from portbroker.dialects.refrain import Refrain, Refrains
+from portbroker.dialects.refrain import More, Refrain, Refrains
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.fieldmap import RuleContext
 from portbroker.headers import caller_auth, fold, passthrough_headers
@@ -58,10 +58,18 @@ class Reading:
         self._whole_usage: Json | None = None
         self.garbage = 0  # chunks in a row that are not JSON
 
-    @property
-    def raw(self) -> bool:
-        """Whether a chunk means what its dialect says, and no rule of the file has a say in it."""
-        return self._rules is None and self._classify is None
+    def refrain(self, payload: bytes) -> Refrain | None:
+        """What is repeated around all that goes on with what was said, once it is known.
+
+        `payload` was the last event's. None as long as rules of the file, or what was read before, have a say in it.
+        """
+        if self._rules is not None or self._classify is not None or self.garbage or not self.parser.idle:
+            return None
+        return self._refrains.of(payload, self.decoder)
+
+    @cached_property
+    def _refrains(self) -> Refrains:
+        return Refrains()
 
     @cached_property
     def parser(self) -> SSEParser:
@@ -147,6 +155,10 @@ class Answering(Protocol):
     def fault(self) -> ProviderError | None: ...
     @property
     def told(self) -> bool: ...
+    @property
+    def more(self) -> More | None:
+        """What may be tried on what comes before `feed` is: it takes what only goes on with what was said."""
+
     def whole(self, body: bytes) -> bytes:
         """A complete answer as the client's body."""
 
@@ -172,6 +184,7 @@ class _Telling:
         self.over = False
         self.fault: ProviderError | None = None
         self.told = False
+        self.more: More | None = None
 
     @cached_property
     def encoder(self) -> StreamEncoder:
@@ -197,15 +210,10 @@ class Translating(_Telling):
         answer = self.reading.whole(body)
         return orjson.dumps(asked.call.dialect.encode_answer(answer, asked.context, asked.report))
 
-    def __init__(self, asked: Asked) -> None:
-        super().__init__(asked)
-        self._goes_on: Refrain | None = None  # of what the provider says now, if it is known
-        self._refrains = Refrains()
-
     def feed(self, data: bytes) -> bytes:
-        known = self._goes_on
-        if known is not None and (text := known.text(data)) is not None:
-            return self._more(known.strand[0], text)
+        if self.more is not None and (written := self.more(data)) is not None:
+            self.reading.events += 1
+            return written
         out: list[bytes] = []
         reading = self.reading
         payload = b""
@@ -217,17 +225,15 @@ class Translating(_Telling):
         except SSETooLarge as error:
             self.fault = ProviderError(str(error))
         self.over = reading.decoder.finished
-        self._goes_on = self._refrains.of(payload, reading.decoder) if reading.parser.idle and reading.raw else None
+        self.more = self._more(payload)
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def _more(self, kind: str, text: str) -> bytes:
-        """What `feed` would give for a chunk that only goes on with what was said."""
-        reading = self.reading
-        reading.events += 1
-        reading.garbage = 0
-        decoder = reading.decoder
-        text = decoder.goes_on(text)
-        return self.encoder.delta(kind, decoder.index, text) if text else b""
+    def _more(self, payload: bytes) -> More | None:
+        """What is to be tried first from now on; `payload` is the last that was read."""
+        decoder = self.reading.decoder
+        if decoder.strand is None or (refrain := self.reading.refrain(payload)) is None:
+            return None
+        return refrain.more(decoder.take, self.encoder.pen(refrain.strand[0], decoder.index))
 
     def _encode(self, events: list[Event], out: list[bytes]) -> None:
         for event in events:
@@ -263,12 +269,25 @@ class Passing(_Telling):
         return body
 
     def feed(self, data: bytes) -> bytes:
+        if self.more is not None and self.more(data) is not None:
+            self.reading.events += 1
+            return data
         try:
             read = self.reading.parser.feed(data)
         except SSETooLarge as error:
             self.fault = ProviderError(str(error))
             return b""
-        return self._look_at(read, data)
+        out = self._look_at(read, data)
+        self.more = self._more(read[-1][1]) if read and self.content and self.fault is None else None
+        return out
+
+    def _more(self, payload: bytes) -> More | None:
+        """What is to be tried first from now on; `payload` is the last that was read."""
+        decoder = self.reading.decoder
+        if decoder.strand is None or (refrain := self.reading.refrain(payload)) is None:
+            return None
+        known = refrain.more(decoder.take, str.encode)
+        return lambda data: data if known(data) is not None else None
 
     def _look_at(self, read: list[tuple[str | None, bytes]], data: bytes) -> bytes:
         """What goes on of `data`, after a look at a copy of the events in it."""

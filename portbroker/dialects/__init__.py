@@ -42,8 +42,9 @@ class StreamDecoder(Protocol):
     def plain(self, chunk: object) -> tuple[Strand, str] | None:
         """The strand of a chunk and its text, if it says nothing else; None when in doubt."""
 
-    def goes_on(self, text: str) -> str:
-        """Take note of more text of the present strand, and give what of it is to be told."""
+    @property
+    def take(self) -> Callable[[str], str]:
+        """Takes note of more text of the present strand, and gives what of it is to be told."""
 
     def feed(self, chunk: Json) -> list[Event]: ...
     def done(self) -> list[Event]:
@@ -61,8 +62,8 @@ class StreamEncoder(Protocol):
     """One answer in flight: canonical events in, wire bytes out; no I/O and no clock."""
 
     def feed(self, event: Event) -> bytes: ...
-    def delta(self, kind: str, index: int, text: str) -> bytes:
-        """What `feed` would give for the delta of a block that holds nothing but this text."""
+    def pen(self, kind: str, index: int) -> Callable[[str], bytes]:
+        """Writes what `feed` would give for the deltas of a block that hold nothing but a text."""
 
     def fail(self, error: GatewayError, request_id: str) -> bytes:
         """An error after the first byte is an event in the client's dialect."""

@@ -4,7 +4,8 @@ The one rule: it finds a text only in bytes that reading as a whole would have f
 that it was learned from, but for that text.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import orjson
 
@@ -15,29 +16,41 @@ _MARKED: Final = orjson.dumps(_MARK)
 _TRIES: Final = 4
 
 
+More: TypeAlias = Callable[[bytes], bytes | None]
+"""What goes to the client for bytes that only go on with what was said; None for any others."""
+
+
 class Refrain:
     """The bytes before and after the text in events of one line, both quotes of it included."""
 
-    __slots__ = ("_after", "_before", "_end", "_start", "strand")
+    __slots__ = ("_after", "_before", "strand")
 
     def __init__(self, strand: Strand, before: bytes, after: bytes) -> None:
         self.strand = strand
         self._before, self._after = b"data: " + before, after + b"\n\n"
-        self._start, self._end = len(self._before), -len(self._after)
 
-    def text(self, data: bytes) -> str | None:
-        """The text, if these bytes are one whole event that is the same but for it; None for anything else."""
-        if not (data.startswith(self._before) and data.endswith(self._after)):
-            return None
-        said = data[self._start : self._end]
-        if b"\n" in said:
-            return None  # several events
-        try:
-            # A string that is whole between these quotes is whole between those of the chunk.
-            text: str = orjson.loads(b'"%b"' % said)
-        except orjson.JSONDecodeError:
-            return None
-        return text or None
+    def more(self, take: Callable[[str], str], pen: Callable[[str], bytes]) -> More:
+        """What puts the text of one whole event that is the same but for it through `take` and `pen`."""
+        before, after, loads = self._before, self._after, orjson.loads
+        start, end = len(before), -len(after)
+
+        def more(data: bytes) -> bytes | None:
+            # This runs for every event of every stream.
+            if not (data.startswith(before) and data.endswith(after)):
+                return None
+            said = data[start:end]
+            if b"\n" in said:
+                return None  # several events
+            try:
+                # A string that is whole between these quotes is whole between those of the chunk.
+                text: str = loads(b'"%b"' % said)
+            except orjson.JSONDecodeError:
+                return None
+            if not text:
+                return None
+            return pen(text) if (text := take(text)) else b""
+
+        return more
 
 
 def learn(payload: bytes, decoder: StreamDecoder) -> Refrain | None:

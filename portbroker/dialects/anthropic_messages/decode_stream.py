@@ -3,6 +3,8 @@
 The one rule: an event is handed on as the dict that it is. What is understood is checked, what is not is handed on.
 """
 
+from collections.abc import Callable
+
 from portbroker.conversation import AnswerContext, Event, Json, Report
 from portbroker.dialects import Strand
 from portbroker.dialects.faults import holds_fault, read_fault
@@ -58,8 +60,9 @@ class StreamDecoder:
     def plain(self, chunk: object) -> tuple[Strand, str] | None:
         return None
 
-    def goes_on(self, text: str) -> str:
-        return text
+    @property
+    def take(self) -> Callable[[str], str]:
+        return str
 
     def done(self) -> list[Event]:
         """Anthropic never says `[DONE]`; where a server does, it ends an answer that only lacks its last event."""

@@ -5,7 +5,7 @@ asked for, and keys that begin with an underscore stay here.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -18,6 +18,7 @@ from portbroker.errors import GatewayError
 
 _PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 _STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_DELTA_TAIL: Final = b"}}\n\n"
 
 # The events that hold an answer's or a block's keys.
 _FRAMED = frozenset({"message_start", "content_block_start", "message_delta"})
@@ -51,7 +52,7 @@ class StreamEncoder:
         if kind == "content_block_delta":
             delta = event["delta"]
             if len(delta) == 2 and (name := TEXTS.get(delta["type"])):
-                return self.delta(delta["type"], event["index"], delta[name])
+                return _delta_head(delta["type"], event["index"]) + _dump(delta[name]) + _DELTA_TAIL
         elif kind == "ping":
             return _PING
         elif kind == "message_stop":
@@ -60,9 +61,10 @@ class StreamEncoder:
             event = self._framed(event)
         return _head(kind) + _dump(event) + b"\n\n"
 
-    def delta(self, kind: str, index: int, text: str) -> bytes:
-        """More of a block's text as it goes out."""
-        return _delta_head(kind, index) + _dump(text) + b"}}\n\n"
+    def pen(self, kind: str, index: int) -> Callable[[str], bytes]:
+        """Writes more of a block's text as it goes out."""
+        head, tail = _delta_head(kind, index), _DELTA_TAIL
+        return lambda text: head + _dump(text) + tail
 
     def _framed(self, event: Event) -> Event:
         """The event without what only the gateway knows, under the model's name that the client knows."""

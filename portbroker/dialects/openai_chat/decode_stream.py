@@ -5,6 +5,8 @@ what was said of the end, `ThinkTags` whether the text is still reasoning. The o
 an error that it reports raises.
 """
 
+from collections.abc import Callable
+
 from portbroker.conversation import AnswerContext, Event, Json, Report
 from portbroker.dialects import TEXTS, Strand
 from portbroker.dialects.openai_chat.answer_parts import citations, flat, named_reasoning, read_content
@@ -26,7 +28,7 @@ class StreamDecoder:
 
     __slots__ = (
         "_context", "_narrator", "_report", "_said", "_started", "_stop", "_tags", "_thought", "_tier", "finished",
-        "finishing", "index", "strand", "usage",
+        "finishing", "index", "strand", "take", "usage",
     )  # fmt: skip
 
     def __init__(self, context: AnswerContext, report: Report) -> None:
@@ -42,6 +44,7 @@ class StreamDecoder:
         self._started = False
         self.index = 0  # of the block that is open
         self.strand: Strand | None = None
+        self.take: Callable[[str], str] = self._narrator.argue  # nothing is taken before there is a strand
         self._said: list[str] = []  # the content so far: citations count in it, estimates are made of it
         self._thought: list[str] = []  # the reasoning so far
 
@@ -49,12 +52,13 @@ class StreamDecoder:
         """The events that a chunk brings."""
         strand = self.strand
         if strand is not None and (said := plain(chunk)) is not None and said[0] == strand:
-            text = self.goes_on(said[1])
+            text = self.take(said[1])
             delta = {"type": strand[0], TEXTS[strand[0]]: text}
             return [{"type": "content_block_delta", "index": self.index, "delta": delta}] if text else []
         if not self.finished:
             self._read(chunk)
             self.strand = self._open_strand()
+            self.take = self._taker()
             self.index = self._narrator.index
         return self._narrator.take()
 
@@ -70,15 +74,16 @@ class StreamDecoder:
         """The strand and the text of a chunk that says nothing else."""
         return plain(chunk)
 
-    def goes_on(self, text: str) -> str:
-        """Take note of more text of the present strand."""
-        if self.strand == TEXT_STRAND:
-            self._said.append(text)
-        elif self.strand == THINKING_STRAND:
-            self._thought.append(text)
-        else:
-            return self._narrator.argue(text)
-        return text
+    def _taker(self) -> Callable[[str], str]:
+        if self.strand != TEXT_STRAND and self.strand != THINKING_STRAND:
+            return self._narrator.argue
+        pieces = self._said if self.strand == TEXT_STRAND else self._thought
+
+        def take(text: str) -> str:
+            pieces.append(text)
+            return text
+
+        return take
 
     def done(self) -> list[Event]:
         """The provider said `[DONE]`."""

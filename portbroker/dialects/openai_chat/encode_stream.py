@@ -57,10 +57,12 @@ class StreamEncoder:
         handler = self._HANDLERS.get(event["type"])
         return handler(self, event) if handler is not None else b""
 
-    def delta(self, kind: str, index: int, text: str) -> bytes:
-        """The same for the delta of a block that holds nothing but this text."""
-        delta = {"type": kind, TEXTS[kind]: text}
-        return self.feed({"type": "content_block_delta", "index": index, "delta": delta})
+    def pen(self, kind: str, index: int) -> Callable[[str], bytes]:
+        """Writes the same for the deltas of a block that hold nothing but a text."""
+        name = TEXTS[kind]
+        return lambda text: self.feed(
+            {"type": "content_block_delta", "index": index, "delta": {"type": kind, name: text}}
+        )
 
     def fail(self, error: GatewayError, request_id: str) -> bytes:
         """An error object instead of a chunk, and no `[DONE]`: this is what clients raise on."""

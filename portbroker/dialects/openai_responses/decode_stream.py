@@ -59,8 +59,9 @@ class StreamDecoder:
     def plain(self, chunk: object) -> tuple[Strand, str] | None:
         return None
 
-    def goes_on(self, text: str) -> str:
-        return text
+    @property
+    def take(self) -> Callable[[str], str]:
+        return str
 
     def done(self) -> list[Event]:
         """The provider said `[DONE]`, which says nothing here: an answer ends with its response."""
