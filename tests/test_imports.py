@@ -25,7 +25,7 @@ FLOORS = (
      "portbroker.restoring"),
     ("portbroker.admission", "portbroker.auth", "portbroker.caller", "portbroker.counters", "portbroker.failure",
      "portbroker.health", "portbroker.intake", "portbroker.keyring", "portbroker.keys", "portbroker.limits",
-     "portbroker.quotas", "portbroker.recorder", "portbroker.spool",
+     "portbroker.quotas", "portbroker.recorder", "portbroker.redis_buckets", "portbroker.spool",
      "portbroker.translate", "portbroker.upstream", "portbroker.usage", "portbroker.wire"),
     ("portbroker.demo", "portbroker.relay", "portbroker.forwarding", "portbroker.keeping", "portbroker.retries"),
     ("portbroker.course",),
@@ -33,11 +33,12 @@ FLOORS = (
     ("portbroker.probes",),
     ("portbroker.side",),
     ("portbroker.metrics",),
-    ("portbroker.books", "portbroker.clients", "portbroker.gateway"),
+    ("portbroker.books", "portbroker.first_key", "portbroker.state", "portbroker.upkeep", "portbroker.clients",
+     "portbroker.gateway"),
     ("portbroker.reload", "portbroker.reload_words"),
     ("portbroker.admin",),
     ("portbroker.app", "portbroker.listening"),
-    ("portbroker.connect", "portbroker.mock", "portbroker.workers"),
+    ("portbroker.connect", "portbroker.doctor", "portbroker.mock", "portbroker.workers"),
     ("portbroker.cases", "portbroker.cli", "portbroker.__main__"),
 )  # fmt: skip
 

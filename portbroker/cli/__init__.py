@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "translate": "show the exact body that a provider would get",
     "show": "print the field map in force for a provider",
     "connect": "point a client at the gateway: claude, codex, opencode, ...",
+    "doctor": "say where the way from a client to a provider breaks",
     "run": "start a program that asks the gateway",
     "mock": "serve a provider that fails as it is told, to rehearse an outage",
     "keys": "make, list, rotate and revoke API keys",

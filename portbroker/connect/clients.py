@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from portbroker.connect import texts
 from portbroker.connect.changes import Change, Setting
 from portbroker.connect.json_text import JsonText
 from portbroker.connect.toml_text import TomlText
@@ -53,16 +54,19 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client. `address` is where its settings name the gateway: a file, and a path in it, of `changes`.
+    """One client. `address` and `key` are where its first file names the gateway and what opens it.
 
-    `names` says that it must be told which models there are; `next` is what to do then.
+    `chosen`: there, its value begins so when the client asks the gateway and not another. `names` says that it must be
+    told which models there are; `next` is what to do then.
     """
 
     name: str
     title: str
     changes: Callable[[Gateway, Machine], tuple[Change, ...]]
-    address: tuple[str, ...]
+    address: texts.Path
+    key: texts.Path | None
     next: str
+    chosen: tuple[texts.Path, str] | None = None
     names: bool = True
 
 
@@ -169,18 +173,26 @@ def _llm(gateway: Gateway, machine: Machine) -> tuple[Change, ...]:
     )
 
 
+_CLINE: Final = ("providers", "openai-compatible", "settings")
+
 CLIENTS: Final = {
     client.name: client
     for client in (
-        Client("claude", "Claude Code", _claude, ("env", "ANTHROPIC_BASE_URL"), "start `claude`", names=False),
-        Client("codex", "Codex CLI", _codex, ("model_providers", OWN, "base_url"), "start `codex`"),
-        Client("opencode", "OpenCode", _opencode, ("provider", OWN), "start `opencode`"),
-        Client("qwen", "Qwen Code", _qwen, ("security", "auth", "baseUrl"), "start `qwen`"),
-        Client("aider", "Aider", _aider, ("openai-api-base",), "start `aider`"),
-        Client("cline", "Cline", _cline, ("providers", "openai-compatible", "settings", "baseUrl"), "start `cline`"),
-        Client("llm", "llm", _llm, (OWN,), f"ask with `llm -m {OWN} 'hello'`"),
+        Client("claude", "Claude Code", _claude, ("env", "ANTHROPIC_BASE_URL"), ("env", "ANTHROPIC_AUTH_TOKEN"),
+               "start `claude`", names=False),
+        Client("codex", "Codex CLI", _codex, ("model_providers", OWN, "base_url"),
+               ("model_providers", OWN, "experimental_bearer_token"), "start `codex`", (("model_provider",), OWN)),
+        Client("opencode", "OpenCode", _opencode, ("provider", OWN, "options", "baseURL"),
+               ("provider", OWN, "options", "apiKey"), "start `opencode`", (("model",), f"{OWN}/")),
+        Client("qwen", "Qwen Code", _qwen, ("security", "auth", "baseUrl"), ("security", "auth", "apiKey"),
+               "start `qwen`", (("security", "auth", "selectedType"), "openai")),
+        Client("aider", "Aider", _aider, ("openai-api-base",), ("openai-api-key",), "start `aider`",
+               (("model",), "openai/")),
+        Client("cline", "Cline", _cline, (*_CLINE, "baseUrl"), (*_CLINE, "apiKey"), "start `cline`",
+               (("lastUsedProvider",), "openai-compatible")),
+        Client("llm", "llm", _llm, (OWN, "api_base"), None, f"ask with `llm -m {OWN} 'hello'`"),
     )
-}
+}  # fmt: skip
 """By name, in the order of the pages."""
 
 

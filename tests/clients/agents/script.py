@@ -24,6 +24,10 @@ def _patch(path: str, text: str) -> str:
     return f"*** Begin Patch\n*** Add File: {path}\n+{text}\n*** End Patch\n"
 
 
+def _said(text: str) -> str:
+    return json.dumps(text)
+
+
 def _program(text: str, call: str) -> ToolCall:
     return ToolCall("functions__exec", {"input": text}, call, free=True)
 
@@ -53,7 +57,7 @@ TOOLBOXES = (
             lambda command: ToolCall("run_shell_command", {"command": command, "is_background": False}, "call_run")),
     Toolbox("functions__exec",  # Codex, with a model that writes programs instead of calls
             lambda path: _program(f'text(await tools.exec_command({{cmd: "cat {path}"}}))', "call_read"),
-            lambda path, text: _program(f"text(await tools.apply_patch({json.dumps(_patch(path, text))}))", "call_w"),
+            lambda path, text: _program(f"text(await tools.apply_patch({_said(_patch(path, text))}))", "call_w"),
             lambda command: _program(f'text(await tools.exec_command({{cmd: "{command}"}}))', "call_run")),
     Toolbox("apply_patch",  # with one that it knows
             lambda path: ToolCall("exec_command", {"cmd": f"cat {path}"}, "call_read"),
