@@ -22,9 +22,9 @@ from portbroker.dialects.registry import OPENAI_RESPONSES
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.headers import answer_headers
 from portbroker.intake import read_body
-from portbroker.metrics import Meter
 from portbroker.keeping import resume
 from portbroker.kept_responses import ResponseMemory, ResponseStore
+from portbroker.metrics import Meter
 from portbroker.relay import Relay
 from portbroker.request import Request
 from portbroker.snapshot import ENDPOINT_ROUTES, Route, Snapshot
