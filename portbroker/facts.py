@@ -24,7 +24,10 @@ _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
 class Facts:
-    """The facts of one call. `headers` are the request's, by any case or in lower case; `caller` names who asks."""
+    """The facts of one call.
+
+    `headers` are the request's, by any case or in lower case; `caller` is the name of the key that was shown.
+    """
 
     def __init__(self, call: Call, headers: Mapping[str, str], caller: str = "") -> None:
         self.call = call
@@ -43,6 +46,10 @@ class Facts:
     @property
     def client(self) -> str:
         return self.call.dialect.name
+
+    @property
+    def key(self) -> Any:
+        return self.caller or MISSING
 
     @cached_property
     def max_tokens(self) -> Any:

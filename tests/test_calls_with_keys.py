@@ -287,3 +287,17 @@ async def test_rows_of_before_an_end_are_there_after_it(tmp_path: Path) -> None:
             await asyncio.gather(*(gate.call() for _ in range(40)))
         async with keyed(config(provider.url), tmp_path) as gate:
             assert len(await gate.rows(40)) == 40
+
+
+async def test_the_key_decides_where_a_model_rule_leads(tmp_path: Path) -> None:
+    rule = (
+        "models:\n  - {match: 'claude-*', when: {key: {glob: 'batch-*'}}, targets: [{provider: P1, model: m-batch}]}\n"
+    )
+    async with serving(answers(chat_answer())) as provider:
+        text = config(provider.url, extra=rule + "  - {match: 'claude-*', tier: small}\n")
+        async with keyed(text, tmp_path) as gate:
+            _, batch = await gate.new_key("batch-nightly")
+            _, other = await gate.new_key("other")
+            assert (await gate.call(batch)).headers["x-portbroker-model"] == "m-batch"
+            assert (await gate.call(other)).headers["x-portbroker-model"] == "small"
+            assert (await gate.call()).headers["x-portbroker-model"] == "small"

@@ -84,7 +84,7 @@ def test_a_header_is_seen_by_any_case_of_its_name() -> None:
     assert see("header.x-team", {}) is MISSING
 
 
-@pytest.mark.parametrize("word", ["input_token", "header.", "header", "key", "metadata", "messages[0]"])
+@pytest.mark.parametrize("word", ["input_token", "header.", "header", "keys", "metadata", "messages[0]"])
 def test_what_is_no_word_sees_nothing(word: str) -> None:
     assert reader(word) is None
 
@@ -129,3 +129,8 @@ def test_the_prompt_is_the_same_while_a_conversation_goes_on() -> None:
     assert prompt_of(system="S", messages=[first]) != prompt_of(system="T", messages=[first])
     assert prompt_of(system="S", messages=[first]) != prompt_of(system="S", messages=[first], tools=[{"name": "a"}])
     assert prompt_of(input="one") == prompt_of(input=[{"role": "user", "content": "one"}, {"role": "user"}])
+
+
+def test_the_key_is_a_fact_of_a_call_that_shows_one() -> None:
+    assert asking("m", caller="research").key == "research"
+    assert asking("m").key is MISSING

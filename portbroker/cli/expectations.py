@@ -16,7 +16,7 @@ from portbroker.cases.compare import MISSING, Difference, differences, subset_di
 from portbroker.cases.run import Outcome
 from portbroker.compile import compile_snapshot
 from portbroker.config.load import SWITCHED_OFF, Loaded, load
-from portbroker.config.model import ProviderConfig, TestConfig
+from portbroker.config.model import ProviderConfig, TestConfig, TestRequest
 from portbroker.conversation import Json
 from portbroker.errors import CallError, GatewayError
 from portbroker.facts import Facts
@@ -71,17 +71,19 @@ def outcome_of(test: TestConfig, snapshot: Snapshot, tracing: Tracing | None = N
     try:
         if route is None:
             raise CallError(f"{path} is not a route of this file", kind="not_found", status=404)
-        return _sent(request.body, headers, route, snapshot, tracing)
+        return _sent(request, headers, route, snapshot, tracing)
     except GatewayError as error:
         answer = (route.dialect if route else dialect_of(path, headers)).encode_error(error, "req_test")
         return {"status": answer.status, "error": answer.body, "message": str(error)}
 
 
-def _sent(body: Json, headers: Mapping[str, str], route: Route, snapshot: Snapshot, tracing: Tracing | None) -> Json:
+def _sent(
+    request: TestRequest, headers: Mapping[str, str], route: Route, snapshot: Snapshot, tracing: Tracing | None
+) -> Json:
     """What the first target that can take the call would be sent."""
-    call = parse_call(orjson.dumps(body), route.dialect)
+    call = parse_call(orjson.dumps(request.body), route.dialect)
     failures: list[GatewayError] = []
-    facts = Facts(call, headers)
+    facts = Facts(call, headers, request.key or "")
     pool = snapshot.resolve(facts)
     if tracing:
         tracing.asked(snapshot.models.explain(facts, facts.model))

@@ -26,7 +26,7 @@ EXAMPLES = """\
   portbroker explain --model claude-sonnet-5
   portbroker explain --model gpt-5-mini --path /v1/chat/completions
   portbroker explain --body call.json --header 'x-team: research'
-  portbroker explain --model claude-haiku-4-5 --json"""
+  portbroker explain --model claude-haiku-4-5 --key research --json"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="'NAME: VALUE'",
         help="a header of the call; as often as needed",
     )
+    parser.add_argument("--key", metavar="NAME", default="", help="the name of the API key that the call shows")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
@@ -85,7 +86,7 @@ def _facts(args: argparse.Namespace, route: "Route | None") -> "Facts":
     except (CallError, orjson.JSONDecodeError) as error:
         hint = "" if args.body else "--model NAME, or --body FILE"
         raise CommandError(str(error) if args.body else "say which model is asked for", hint, status=2) from error
-    return Facts(call, dict(map(_header, args.header)))
+    return Facts(call, dict(map(_header, args.header)), args.key)
 
 
 def _read(name: str) -> bytes:

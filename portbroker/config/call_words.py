@@ -28,6 +28,7 @@ WORDS: dict[str, Word] = {
     "has_web_search": Word("flag", "Whether the provider is asked to search the web.", _FLAG),
     "thinking": Word("flag", "Whether the client asks the model to think.", _FLAG),
     "stream": Word("flag", "Whether the answer is to be streamed.", _FLAG),
+    "key": Word("text", "The name of the caller's API key. Absent when the call has none."),
     "client": Word("text", "What the client speaks.", ("anthropic.messages", "openai.chat", "openai.responses")),
 }
 """The words, by name."""

@@ -30,7 +30,6 @@ from portbroker.config.fields import (
 )
 from portbroker.config.options import Options
 from portbroker.config.proxies import ProxyWord
-from portbroker.config.reloading import ReloadConfig
 from portbroker.config.reliability import (
     BreakerConfig,
     HealthCheckConfig,
@@ -39,6 +38,7 @@ from portbroker.config.reliability import (
     LimitsConfig,
     RetryConfig,
 )
+from portbroker.config.reloading import ReloadConfig
 from portbroker.config.responses import StoredResponsesConfig
 
 DialectName = Literal["anthropic.messages", "openai.chat", "openai.responses"]
@@ -426,6 +426,8 @@ class TestRequest(Section):
     """The body, as the client would send it."""
     headers: dict[str, str] = Field({})
     """The client's headers."""
+    key: Name | None = Field(None, examples=["research"])
+    """The name of the API key that the client shows."""
 
 
 class TestConfig(Section):
