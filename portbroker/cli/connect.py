@@ -88,9 +88,15 @@ def _undo(client: Client, args: argparse.Namespace, terminal: Terminal, machine:
     for plan in plans:
         for name in plan.left:
             terminal.note(f"{plan.file}: {name} was changed since, and stays")
-    if not args.show:
-        disconnect(client, plans, machine)
-        terminal.note(f"{client.title} is as it was before")
+    if args.show:
+        return
+    from portbroker.cli.client_key import delete_key, written
+
+    keys = written(client.name, machine)
+    disconnect(client, plans, machine)
+    terminal.note(f"{client.title} is as it was before")
+    if keys and not all(delete_key(client.name, key, place_of(args)) for key in keys):
+        terminal.note("its API key is still good: `portbroker keys` deletes it where it was made")
 
 
 def gateway_for(name: str, args: argparse.Namespace, terminal: Terminal, machine: Machine, *, names: bool) -> Gateway:
@@ -107,7 +113,7 @@ def gateway_for(name: str, args: argparse.Namespace, terminal: Terminal, machine
             said = ask(place.url, "/v1/models", key=key)
         if said.status in (401, 403) and not args.show:
             raise CommandError(f"{place.url} does not take this key: {said.message}")
-        models = listed(said)
+        models = listed(said) or _models_of_file(args)
     except Unreachable as error:
         terminal.note(f"{place.url} ({place.told_by}) does not answer yet: {error}")
         models = _models_of_file(args)
