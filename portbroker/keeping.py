@@ -11,6 +11,7 @@ import orjson
 from portbroker.call import Call, Native
 from portbroker.conversation import Json
 from portbroker.dialects.openai_responses.stored import as_items, expand, unknown_response
+from portbroker.dialects.refrain import More
 from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.kept_responses import KeptResponse, ResponseStore
 from portbroker.policy import Keep
@@ -106,6 +107,10 @@ class Keeping:
     @property
     def told(self) -> bool:
         return self._answering.told
+
+    @property
+    def more(self) -> More | None:
+        return self._answering.more  # what only goes on is not what is kept
 
     def whole(self, body: bytes) -> bytes:
         out = self._answering.whole(body)
