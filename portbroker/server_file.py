@@ -42,7 +42,7 @@ def new_token() -> str:
 @contextlib.contextmanager
 def announced(state: StateDir, url: str, token: str) -> Iterator[None]:
     """The file is there until the context ends. Raises `StateError`."""
-    server = RunningServer(url, os.getpid(), token)
+    server = RunningServer(_reachable(url), os.getpid(), token)
     write_private(state.server, json.dumps(asdict(server)).encode())
     try:
         yield
@@ -50,6 +50,11 @@ def announced(state: StateDir, url: str, token: str) -> Iterator[None]:
         with contextlib.suppress(StateError):
             if found(state) == server:
                 state.server.unlink(missing_ok=True)
+
+
+def _reachable(url: str) -> str:
+    """A URL by which this machine reaches a server that listens on all its addresses."""
+    return url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
 
 
 def found(state: StateDir) -> RunningServer | None:

@@ -61,3 +61,18 @@ def test_each_start_has_another_token_and_no_text_shows_one() -> None:
     assert new_token() != new_token()
     assert len(new_token()) >= 43
     assert "secret" not in repr(RunningServer("http://x", 1, "secret"))
+
+
+@pytest.mark.parametrize(
+    ("url", "reached"),
+    [
+        ("http://0.0.0.0:80", "http://127.0.0.1:80"),
+        ("http://[::]:80", "http://[::1]:80"),
+        ("http://[::1]:8", "http://[::1]:8"),
+    ],
+)
+def test_a_server_on_all_addresses_is_reached_on_one(state: StateDir, url: str, reached: str) -> None:
+    with announced(state, url, "t"):
+        said = found(state)
+        assert said is not None
+        assert said.url == reached

@@ -93,10 +93,23 @@ def _serve(path: Path, loaded: "Loaded", snapshot: "Snapshot", *, host: str, por
 
 def _supervise(loaded: "Loaded", snapshot: "Snapshot", directory: Path, *, host: str, port: int, workers: int) -> int:
     """Serve with several processes. Everything is imported, compiled and bound before the first is forked."""
-    from portbroker.listening import bind
+    from functools import partial
+
+    from portbroker.app import state_of
+    from portbroker.counters import Counters
+    from portbroker.listening import bind, url_of
+    from portbroker.server_file import announced, new_token
     from portbroker.workers import Prepare, Supervisor, watch, work
 
-    return Supervisor(Prepare.of(loaded, 1, directory), bind(host, port), work, watch, count=workers).run()
+    counters, token = Counters(workers), new_token()
+    state = state_of(loaded, directory, counters)  # what is wrong with it is told now, and not by each worker
+    sockets = bind(host, port, keys=True)
+    supervisor = Supervisor(
+        Prepare.of(loaded, 1, directory), sockets, partial(work, counters=counters, token=token), watch,
+        count=workers, counters=counters,
+    )  # fmt: skip
+    with announced(state.directory, url_of(sockets), token):
+        return supervisor.run()
 
 
 def _introduce(snapshot: "Snapshot") -> None:
