@@ -78,15 +78,15 @@ class Counters:
 
     # what a call does
 
-    def begin(self, key: str, limits: KeyLimits, tokens: int) -> Grant:
-        """Take a request, the tokens and a place under way; when something is lacking, nothing."""
+    def begin(self, key: str, limits: KeyLimits, tokens: int, requests: int = 1) -> Grant:
+        """Take so many requests and tokens and a place under way; when something is lacking, nothing."""
         while True:
             row, first, second = self._known.get(key) or self._find(key)
             base = row * _ROW
             self._lock(row)
             try:
                 if self._words[base] == first and self._words[base + 1] == second:
-                    return self._begin(base, row, limits, tokens)
+                    return self._begin(base, row, limits, tokens, requests)
             finally:
                 self._unlock(row)
             del self._known[key]  # it was idle, and another key has its row now
@@ -111,26 +111,26 @@ class Counters:
 
     # within the lock
 
-    def _begin(self, base: int, row: int, limits: KeyLimits, tokens: int) -> Grant:
+    def _begin(self, base: int, row: int, limits: KeyLimits, tokens: int, asked: int) -> Grant:
         words, now = self._words, self._clock()
         second = int(now)
         if second > words[base + _SECOND]:
             self._advance(base, second)
         requests = _left(limits.requests_per_minute, words[base + _TOTALS])
         left = _left(limits.tokens_per_minute, words[base + _TOTALS + 1])
-        if requests is not None and requests < 1:
-            return Grant("requests", self._wait(base + _REQUESTS, 1 - requests, now), second, requests, left)
+        if requests is not None and requests < asked:
+            return Grant("requests", self._wait(base + _REQUESTS, asked - requests, now), second, requests, left)
         if left is not None and left < tokens:
             wait = self._wait(base + _TOKENS, tokens - left, now)
             return Grant("tokens", inf if tokens > (limits.tokens_per_minute or 0) else wait, second, requests, left)
         if limits.concurrent is not None and self._sum_under_way(row) >= limits.concurrent:
             return Grant("concurrent", 1.0, second, requests, left)
-        words[base + _REQUESTS + second % SLOTS] += 1
+        words[base + _REQUESTS + second % SLOTS] += asked
         words[base + _TOKENS + second % SLOTS] += tokens
-        words[base + _TOTALS] += 1
+        words[base + _TOTALS] += asked
         words[base + _TOTALS + 1] += tokens
         words[self._column + row] += 1
-        return Grant("", 0.0, second, requests and requests - 1, None if left is None else left - tokens)
+        return Grant("", 0.0, second, _left(requests, asked), _left(left, tokens))
 
     def _advance(self, base: int, second: int) -> None:
         """Forget what is older than a minute, and add up the rest: a worker may have died between two of its steps."""

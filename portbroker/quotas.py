@@ -65,7 +65,7 @@ class SharedQuotas:
         self._corrections: set[asyncio.Task[None]] = set()
 
     async def begin(self, caller: Caller, tokens: int) -> Grant:
-        place = self._counters.begin(caller.id, KeyLimits(concurrent=caller.limits.concurrent), 0)
+        place = self._counters.begin(caller.id, KeyLimits(concurrent=caller.limits.concurrent), 0, requests=0)
         if place.lacking:
             return place
         grant: Grant | None = None
