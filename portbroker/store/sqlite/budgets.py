@@ -9,7 +9,9 @@ from portbroker.store.sqlite.rows import ids
 _RESERVE = """
 UPDATE budgets SET reserved_nano = reserved_nano + :amount_nano
 WHERE key_id = :key_id AND period = :period AND spent_nano + reserved_nano + :amount_nano <= :budget_nano
+RETURNING spent_nano, reserved_nano
 """
+_BEGIN = "INSERT INTO budgets VALUES (:key_id, :period, 0, 0) ON CONFLICT DO NOTHING"
 _HOLD = "INSERT INTO reservations VALUES (:id, :key_id, :period, :amount_nano, :expires_at) ON CONFLICT DO NOTHING"
 _GIVE_BACK = (
     "UPDATE budgets SET reserved_nano = reserved_nano - :amount_nano WHERE key_id = :key_id AND period = :period"
@@ -21,15 +23,27 @@ ON CONFLICT DO UPDATE SET spent_nano = spent_nano + excluded.spent_nano
 
 
 def reserve(db: sqlite3.Connection, *, reservation: Mapping[str, Any]) -> dict[str, Any]:
+    # As few statements as can be: between any two of them, the thread waits for its turn among those that serve.
     granted = True
     if db.execute(_HOLD, reservation).rowcount:  # otherwise it is asked again: it was granted
-        db.execute(_SPEND, {**reservation, "cost_nano": 0})
-        granted = db.execute(_RESERVE, reservation).rowcount > 0
-    if not granted:
+        if found := _hold_back(db, reservation):
+            return {"granted": True, "remaining_nano": _left(reservation, found)}
+        granted = False
         db.execute("DELETE FROM reservations WHERE id = :id", reservation)
     now = spending(db, key_id=reservation["key_id"], period=reservation["period"])
-    left = reservation["budget_nano"] - now["spent_nano"] - now["reserved_nano"]
-    return {"granted": granted, "remaining_nano": max(0, left)}
+    return {"granted": granted, "remaining_nano": _left(reservation, now)}
+
+
+def _hold_back(db: sqlite3.Connection, reservation: Mapping[str, Any]) -> sqlite3.Row | None:
+    """What is spent and reserved with the amount; None when there is no room for it."""
+    found: list[sqlite3.Row] = db.execute(_RESERVE, reservation).fetchall()
+    if not found and db.execute(_BEGIN, reservation).rowcount:
+        found = db.execute(_RESERVE, reservation).fetchall()
+    return found[0] if found else None
+
+
+def _left(reservation: Mapping[str, Any], now: sqlite3.Row | Mapping[str, int]) -> int:
+    return max(0, reservation["budget_nano"] - now["spent_nano"] - now["reserved_nano"])
 
 
 def release(db: sqlite3.Connection, *, id: str) -> None:
