@@ -58,7 +58,7 @@ def _reachable(url: str) -> str:
 
 
 def found(state: StateDir) -> RunningServer | None:
-    """The server that the file speaks of; None when there is none. Raises `StateError`, also when others can read it."""
+    """The server that the file speaks of; None when there is none. Raises `StateError`, also when others read it."""
     if not state.server.exists():
         return None
     try:
