@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import socket
@@ -21,6 +20,7 @@ from portbroker.gateway import Gateway
 from portbroker.guard import Calls
 from portbroker.history import history_of
 from portbroker.listening import BACKLOG, StartError, bind, url_of, waiting
+from portbroker.memory import give_back_large_buffers, spare_garbage_collector
 from portbroker.metrics import Counts, Ledger, Meter
 from portbroker.named import moved
 from portbroker.origin import Origin
@@ -205,23 +205,11 @@ def _on_signal(act: Callable[[], None], *numbers: int) -> None:
 
 def run(main: Coroutine[object, object, None]) -> None:
     """Run it on the fastest event loop that there is here, as all that its process does."""
-    _spare_garbage_collector()
+    spare_garbage_collector()
+    give_back_large_buffers()
     try:
         import uvloop
     except ImportError:  # not made for Windows
         asyncio.run(main)
     else:
         uvloop.run(main)
-
-
-_NEW_OBJECTS = 10_000
-
-
-def _spare_garbage_collector() -> None:
-    """Let it look for circles less often, and not among what was there before the first call.
-
-    The body of one call is a thousand objects, and a call leaves no circle behind: with the usual threshold a third of
-    the time of a large call went into looking through those that are under way.
-    """
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])

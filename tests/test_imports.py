@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "portbroker"
 FLOORS = (
     ("portbroker.errors", "portbroker.multipart", "portbroker.aliases", "portbroker"),
     ("portbroker.conversation", "portbroker.origin", "portbroker.sse", "portbroker.tokens", "portbroker.config",
-     "portbroker.headers", "portbroker.logs", "portbroker.pace",
+     "portbroker.headers", "portbroker.logs", "portbroker.memory", "portbroker.pace",
      "portbroker.kept_responses", "portbroker.policy", "portbroker.rate_limits",
      "portbroker.redaction", "portbroker.request", "portbroker.request_parser", "portbroker.server_file",
      "portbroker.state_dir", "portbroker.tls", "portbroker.unpacking", "portbroker.watch", "portbroker.web",
