@@ -42,8 +42,8 @@ def _hold_back(db: sqlite3.Connection, reservation: Mapping[str, Any]) -> sqlite
     return found[0] if found else None
 
 
-def _left(reservation: Mapping[str, Any], now: sqlite3.Row | Mapping[str, int]) -> int:
-    return max(0, reservation["budget_nano"] - now["spent_nano"] - now["reserved_nano"])
+def _left(reservation: Mapping[str, int], now: sqlite3.Row | Mapping[str, int]) -> int:
+    return max(0, int(reservation["budget_nano"] - now["spent_nano"] - now["reserved_nano"]))
 
 
 def release(db: sqlite3.Connection, *, id: str) -> None:
