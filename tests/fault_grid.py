@@ -169,7 +169,7 @@ async def grid(
             for speaks in DIALECTS:
                 faulty[speaks] = await stack.enter_async_context(scripted(script(speaks), tls))
         sound = await stack.enter_async_context(serving(Mock("sound", pace=0)))
-        times = f"{{connect: 1, first_byte: {first_byte}, idle: {idle}, total: 10}}"
+        times = f"{{connect: 5, first_byte: {first_byte}, idle: {idle}, total: 10}}"
         here = (lambda speaks: faulty[speaks].url) if faulty else (lambda _: str(script))
         offers = [Offer("D", lambda _: NOBODY)] if after_a_dead_one else []
         offers += [Offer("F", here, times, ca_file)] + ([] if last else [Offer("G", lambda _: sound.url)])
