@@ -17,7 +17,10 @@ from tests.docs.blocks import ROOT
 ADDRESS = "http://127.0.0.1:8000"
 """Where the pages say that PortBroker serves; tests take a free port."""
 
+ADMIN_KEY = "pb-" + "admin" * 8
+"""What the pages call `$PORTBROKER_ADMIN_KEY`."""
 SERVE = "uv run portbroker"
+_RUN = "uv run portbroker run --serve -- sh -c 'curl \"$ANTHROPIC_BASE_URL/health\"'"
 INSTEAD = {
     # It would change this machine. That there is a uv, and that the next line finds what it needs, is what counts.
     "pip install uv": "uv --version",
@@ -26,6 +29,8 @@ INSTEAD = {
     # It needs Node and a package from elsewhere. What it would do first is to send its token and ask.
     "claude": 'curl "$ANTHROPIC_BASE_URL/v1/messages?beta=true" -H "authorization: Bearer $ANTHROPIC_AUTH_TOKEN" '
     """-d '{"model": "claude-sonnet-5-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}'""",
+    "uv run portbroker run --serve -- claude    # or for one run, with a gateway that ends with it": _RUN,
+    "uv run portbroker run --serve -- claude": _RUN,
     # These are the tests that it would run.
     "uv run pytest": "uv run pytest --version",
 }
@@ -54,6 +59,7 @@ def environment(directory: Path) -> dict[str, str]:
     return {
         "PATH": os.pathsep.join(path),
         "HOME": str(tools),
+        "PORTBROKER_ADMIN_KEY": ADMIN_KEY,
         "CURL_HOME": str(tools),
         "UV_NO_SYNC": "1",  # the environment of these tests is what is tried
         "UV_OFFLINE": "1",

