@@ -4,6 +4,7 @@ The one rule: whoever asks waits a few seconds at most; the client's own retries
 """
 
 import asyncio
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from portbroker.store.database import IDEMPOTENT, POLL, Arguments
 from portbroker.store.migrations import outstanding
 from portbroker.store.supabase.credential import check_key
 from portbroker.store.supabase.faults import check_answer, fault, to_run
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it says each request, of which there is one a second
 
 LONGEST = 5.0
 """Seconds that an operation may take, all told."""
