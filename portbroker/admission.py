@@ -95,7 +95,7 @@ class Admission:
             if self._allow_unchecked:
                 return period
             message = "the budget of this API key cannot be checked at the moment; try again"
-            raise GatewayError(message, kind="overloaded", status=503, headers={"retry-after": "5"}) from error
+            raise GatewayError(message, kind="api", status=503, headers={"retry-after": "5"}) from error
         if not reserved.granted:
             raise _spent(budget, amount, reserved.remaining_nano, now)
         return period

@@ -181,7 +181,7 @@ class Counters:
             if unused:
                 break
         if free is None:
-            raise GatewayError("more API keys are in use than this machine counts", kind="overloaded", status=503)
+            raise GatewayError("more API keys are in use than this machine counts", kind="api", status=503)
         return free if self._take_over(free, first, second, now) else self._claim(first, second)
 
     def _take_over(self, row: int, first: int, second: int, now: int) -> bool:

@@ -216,4 +216,4 @@ def _refused(why: str) -> CallError:
 
 def _nobody_can_say() -> GatewayError:
     message = "the gateway cannot check API keys at the moment; try again"
-    return GatewayError(message, kind="overloaded", status=503, headers={"retry-after": "2"})
+    return GatewayError(message, kind="api", status=503, headers={"retry-after": "2"})

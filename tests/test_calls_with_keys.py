@@ -301,3 +301,32 @@ async def test_the_key_decides_where_a_model_rule_leads(tmp_path: Path) -> None:
             assert (await gate.call(batch)).headers["x-portbroker-model"] == "m-batch"
             assert (await gate.call(other)).headers["x-portbroker-model"] == "small"
             assert (await gate.call()).headers["x-portbroker-model"] == "small"
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+async def test_a_key_that_nobody_can_look_up_is_503_and_never_401(tmp_path: Path, path: str) -> None:
+    async with serving(answers(chat_answer())) as provider, keyed(config(provider.url), tmp_path) as gate:
+        _, known = await gate.new_key()
+        assert (await gate.call(known, path)).status == 200
+        await gate.state.store.close()
+        (tmp_path / "portbroker.db").unlink()
+        (tmp_path / "portbroker.db").mkdir()  # so that nothing can be opened there
+        unknown = await gate.call(new_secret(), path)
+        assert (unknown.status, int(unknown.headers["retry-after"]) >= 1) == (503, True)
+        assert (await gate.call(known, path)).status == 200
+
+
+async def test_without_the_database_keys_with_a_budget_are_refused_unless_the_file_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    for word, status in (("deny", 503), ("allow", 200)):
+        place = tmp_path / word
+        place.mkdir()
+        text = f"database: {{on_down: {{budgets: {word}}}}}\n"
+        async with serving(answers(chat_answer())) as provider, keyed(config(provider.url, extra=text), place) as gate:
+            _, secret = await gate.new_key(budget=Budget(1_000_000_000, "day"))
+            assert (await gate.call(secret)).status == 200
+            await gate.state.store.close()
+            (place / "portbroker.db").unlink()
+            (place / "portbroker.db").mkdir()
+            assert (await gate.call(secret)).status == status
