@@ -12,11 +12,13 @@ def main() -> int:
     parser.add_argument("-H", dest="headers", action="append", default=[])
     parser.add_argument("-d", dest="data")
     parser.add_argument("-i", dest="head", action="store_true")
+    parser.add_argument("-X", dest="method")
     args = parser.parse_args()
     headers = dict(header.split(": ", 1) for header in args.headers)
     body = args.data.encode() if args.data is not None else None
     try:
-        with urllib.request.urlopen(urllib.request.Request(args.url, body, headers), timeout=20) as answer:
+        request = urllib.request.Request(args.url, body, headers, method=args.method)
+        with urllib.request.urlopen(request, timeout=20) as answer:
             if args.head:
                 sys.stdout.write(f"HTTP/1.1 {answer.status}\n{answer.headers}")
             sys.stdout.write(answer.read().decode())

@@ -5,11 +5,11 @@ from difflib import unified_diff
 from pathlib import Path
 
 from portbroker.config.schema import schema_text
-from tests.generated import faults, keys, matrix, remedies, vendors
+from tests.generated import endpoints, faults, keys, matrix, remedies, vendors
 from tests.generated.regions import fill
 
 ROOT = Path(__file__).parent.parent.parent
-TABLES = keys.TABLES | vendors.TABLES | faults.TABLES | remedies.TABLES | matrix.TABLES
+TABLES = keys.TABLES | vendors.TABLES | faults.TABLES | remedies.TABLES | matrix.TABLES | endpoints.TABLES
 """What can stand in a region of `docs/`, by name."""
 
 
