@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from portbroker.admin import serves
@@ -74,7 +75,7 @@ class Listening:
 
     async def calls(self, revision: str, seconds: float) -> Calls:
         """The calls that a revision has answered in the last seconds."""
-        self.ledger.enter(self.gateway.meter.take())
+        await self.parts.counts()  # brings the ledger up to date
         return self.ledger.calls(revision, seconds)
 
 
@@ -104,13 +105,14 @@ async def serving(
     """A gateway that serves on sockets that listen already, until the context ends; then they are closed.
 
     `token` signs commands of the same OS user in to its admin API. `counted` takes what was counted of calls, where
-    several processes are added up. Without `state`, whoever is on this machine may call, there are no keys, and no usage
-    is kept.
+    several processes are added up. Without `state`, whoever is on this machine may call, there are no keys, and no
+    usage is kept.
     """
     loop = asyncio.get_running_loop()
     upstream = HttpUpstream(local={"demo": DemoUpstream()})
     gateway = Gateway(snapshot, upstream)
-    parts, ledger = Parts(gateway, token=token), Ledger()
+    ledger = Ledger()
+    parts = Parts(gateway, partial(_counts, gateway, ledger), token=token)
     if state is not None:
         _join(state, gateway, parts, sockets)
     counting = asyncio.create_task(_count(gateway.meter, counted or ledger.enter))
@@ -135,6 +137,12 @@ async def serving(
         await asyncio.gather(counting, return_exceptions=True)
 
 
+async def _counts(gateway: Gateway, ledger: Ledger) -> tuple[Counts, Status]:
+    """What this process has counted, and how reloading goes."""
+    ledger.enter(gateway.meter.take())
+    return ledger.totals, gateway.status
+
+
 async def _count(meter: Meter, counted: Callable[[Counts], None]) -> None:
     """Hand on what was counted, every second and at the end."""
     try:
@@ -150,6 +158,7 @@ def _join(state: State, gateway: Gateway, parts: Parts, sockets: Sequence[socket
     """Keys and usage for those who need them."""
     gateway.auth, gateway.books = state.auth(sockets), state.books
     parts.store, parts.keyring, parts.secret = state.store, state.keyring, state.secret
+    parts.spool = state.directory.spool
 
 
 def _clients(gateway: Gateway, admin: Admin, max_body: int) -> Clients:

@@ -40,6 +40,10 @@ class Trial(Generic[Configuration]):
     def ends(self) -> float:
         return self.began + self.guard.window
 
+    def passed(self, calls: Calls) -> bool:
+        """Whether these calls are enough to say that nothing is wrong with the revision."""
+        return calls.number >= self.guard.min_calls and not self.fault(calls)
+
     def fault(self, calls: Calls) -> str:
         """Why the revision must be returned from, after these calls; "" when it need not be."""
         guard = self.guard

@@ -248,7 +248,9 @@ class Reloader:
         if trial is None:
             went = await self._serving.calls(was, guard.window)
         else:
-            before, went = trial.before, trial.went
+            went = await self._serving.calls(trial.revision, time.monotonic() - trial.began)
+            if not trial.passed(went):
+                before, went = trial.before, trial.went
         self._trial = Trial(found.snapshot.revision, before, went, guard, time.monotonic())
         self.status = replace(self.status, guarded_until=self.status.loaded_at + guard.window)
 

@@ -191,6 +191,15 @@ async def test_what_is_not_proved_is_nothing_to_return_to(tmp_path: Path) -> Non
         await served.until(first)
 
 
+async def test_what_has_answered_enough_calls_well_is_returned_to_before_its_time_is_over(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as served:
+        second = await served.serve(served.text(served.good, "# more\n"))
+        await served.call(12)
+        await served.serve(served.text(served.bad))
+        await served.call(12)
+        await served.until(second)
+
+
 async def test_an_outage_that_began_before_is_no_fault_of_the_revision(tmp_path: Path) -> None:
     async with guarded(tmp_path) as served:
         without = served.text(served.bad).replace("guard: {", "guard: {").replace("reload:", "# reload:")

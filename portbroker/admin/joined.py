@@ -3,8 +3,10 @@
 from portbroker.admin.api import Api
 from portbroker.admin.api_keys import ApiKeys
 from portbroker.admin.audit import Audit
+from portbroker.admin.configuration import ConfigurationPage
 from portbroker.admin.failures import Failures
 from portbroker.admin.health import HealthPage
+from portbroker.admin.metrics import MetricsPage
 from portbroker.admin.parts import Parts, Section
 from portbroker.admin.provider_file import ProviderFile
 from portbroker.admin.providers import Providers
@@ -20,6 +22,7 @@ def joined(parts: Parts) -> Api:
     proofs: list[Proof] = [LocalToken(parts.token)]
     failures = Failures()
     if parts.configuration:
+        sections.append(ConfigurationPage(parts.configuration))
         sections.append(Providers(ProviderFile(parts.configuration), parts.store))
     if parts.store and parts.keyring:
         sessions, keys, pepper = Sessions(parts.secret, parts.store), AdminKeys(parts.keyring), parts.keyring.pepper
@@ -30,5 +33,7 @@ def joined(parts: Parts) -> Api:
             Usage(parts.store),
             Audit(parts.store),
         ]
+    sign_in = SignIn(*proofs, failures=failures)
+    sections.append(MetricsPage(parts, sign_in))
     endpoints = [endpoint for section in sections for endpoint in section.endpoints()]
-    return Api(endpoints, SignIn(*proofs, failures=failures), parts.gateway)
+    return Api(endpoints, sign_in, parts.gateway)

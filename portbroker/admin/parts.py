@@ -3,15 +3,17 @@
 The one rule: this is light. A gateway that nobody administers does not import the rest.
 """
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from portbroker.conversation import Json
 from portbroker.gateway import Gateway
 from portbroker.keyring import Keyring
+from portbroker.metrics import Counts
 from portbroker.request import Request
-from portbroker.status import LastReload
+from portbroker.status import LastReload, Status
 from portbroker.store import Store
 from portbroker.wire import Reply
 
@@ -27,8 +29,11 @@ class Configuration(Protocol):
     def path(self) -> Path:
         """The file."""
 
-    async def reload(self, cause: str) -> LastReload:
-        """How it went; with several workers, once every one of them serves it."""
+    async def reload(self, cause: str, *, dry: bool = False) -> LastReload:
+        """How it went; with several workers, once every one of them serves it. `dry`: how it would."""
+
+    async def told(self) -> Json:
+        """What is served, by which processes, and how the last reload went."""
 
 
 class Section(Protocol):
@@ -42,16 +47,19 @@ class Section(Protocol):
 class Parts:
     """What endpoints are made of. `token` is what commands of the same OS user show; "" lets no one in by it.
 
-    `configuration` is set by whoever follows the file, as soon as it does. `secret` is what this installation keeps to
-    itself; with `store` and `keyring` there are keys, and signing in.
+    `configuration` is set by whoever follows the file, as soon as it does. `counts` gives what all processes have
+    counted, and how reloading goes; `spool` is where usage waits for the database. `secret` is what this installation
+    keeps to itself; with `store` and `keyring` there are keys, and signing in.
     """
 
     gateway: Gateway
+    counts: Callable[[], Awaitable[tuple[Counts, Status]]]
     configuration: Configuration | None = None
     token: str = ""
     store: Store | None = None
     keyring: Keyring | None = None
     secret: bytes = field(default=b"", repr=False)
+    spool: Path | None = None
 
 
 class Admin:

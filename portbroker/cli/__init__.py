@@ -18,6 +18,8 @@ COMMANDS: Final = {
     "check": "tell whether a file can be served, and what it means",
     "test": "run the tests of a file, or a file of translation cases",
     "diff": "say what another file changes for callers",
+    "status": "say what the running server serves",
+    "reload": "have the running server read its file again",
     "history": "list the last revisions that were served",
     "rollback": "make the file what it was",
     "explain": "say where a model's calls go, and why",

@@ -23,6 +23,8 @@ providers:
 """
 EXAMPLES = 12
 """Requests that are made up for each endpoint; more find more, and take longer."""
+TAKES_NOTHING = ("GET /metrics",)
+"""Open, without query and body: there is nothing about it that could be wrong."""
 LEFT_OUT = [
     ignored_auth,  # it cannot take the credential away that is handed in here; `test_security` walks every route
     positive_data_acceptance,  # what would make the file wrong stands in the file, not in the description
@@ -76,6 +78,8 @@ def test_every_answer_is_one_that_is_described(server: Server, mode: GenerationM
         assert isinstance(found, Ok), found
         operation = found.ok()
         tried += 1
+        if mode is GenerationMode.NEGATIVE and operation.label in TAKES_NOTHING:
+            continue
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(max_examples=EXAMPLES, phases=[Phase.generate], derandomize=True, deadline=None, database=None,
