@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import random
 import re
@@ -457,6 +458,7 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # clients of the provider leave: that is the point
     for kind in ["sqlite", "postgresql"] if asked.database == "both" else [asked.database]:
         with tempfile.TemporaryDirectory(prefix="state-") as folder:
             try:

@@ -9,7 +9,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from math import ceil, inf
 from typing import Protocol
 
@@ -160,12 +161,16 @@ def told(limits: KeyLimits, grant: Grant, dialect: str) -> dict[str, str]:
 
 
 def _anthropic(what: str, limit: int, left: int, wait: int) -> dict[str, str]:
-    reset = datetime.now(UTC) + timedelta(seconds=wait)
     return {
         f"anthropic-ratelimit-{what}-limit": str(limit),
         f"anthropic-ratelimit-{what}-remaining": str(max(0, left)),
-        f"anthropic-ratelimit-{what}-reset": f"{reset:%Y-%m-%dT%H:%M:%SZ}",
+        f"anthropic-ratelimit-{what}-reset": _moment(int(time.time()) + wait),
     }
+
+
+@lru_cache(maxsize=128)  # in one second, most calls tell the same
+def _moment(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _openai(what: str, limit: int, left: int, wait: int) -> dict[str, str]:
