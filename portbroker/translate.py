@@ -20,7 +20,7 @@ from portbroker.errors import CallError, GatewayError, ProviderError
 from portbroker.fieldmap import RuleContext
 from portbroker.headers import caller_auth, fold, passthrough_headers
 from portbroker.snapshot import Credential, Target
-from portbroker.sse import SSEParser, SSETooLarge
+from portbroker.sse import SSEEvent, SSEParser, SSETooLarge
 
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 _SHORTEST_EVENT = 4
@@ -58,14 +58,14 @@ class Reading:
         self._whole_usage: Json | None = None
         self.garbage = 0  # chunks in a row that are not JSON
 
-    def refrain(self, payload: bytes) -> Refrain | None:
-        """What is repeated around all that goes on with what was said, once it is known.
+    def refrain(self, last: SSEEvent) -> Refrain | None:
+        """What is repeated around all that goes on with what was said, once it is known; `last` was read last.
 
-        `payload` was the last event's. None as long as rules of the file, or what was read before, have a say in it.
+        None as long as rules of the file, or what was read before, have a say in it.
         """
         if self._rules is not None or self._classify is not None or self.garbage or not self.parser.idle:
             return None
-        return self._refrains.of(payload, self.decoder)
+        return self._refrains.of(last, self.decoder)
 
     @cached_property
     def _refrains(self) -> Refrains:
@@ -216,22 +216,22 @@ class Translating(_Telling):
             return written
         out: list[bytes] = []
         reading = self.reading
-        payload = b""
+        last: SSEEvent = (None, b"")
         try:
-            for _, payload in reading.parser.feed(data):
-                self._encode(reading.read(payload), out)
+            for last in reading.parser.feed(data):
+                self._encode(reading.read(last[1]), out)
         except ProviderError as error:
             self.fault = error
         except SSETooLarge as error:
             self.fault = ProviderError(str(error))
         self.over = reading.decoder.finished
-        self.more = self._more(payload)
+        self.more = self._more(last)
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def _more(self, payload: bytes) -> More | None:
-        """What is to be tried first from now on; `payload` is the last that was read."""
+    def _more(self, last: SSEEvent) -> More | None:
+        """What is to be tried first from now on; `last` was read last."""
         decoder = self.reading.decoder
-        if decoder.strand is None or (refrain := self.reading.refrain(payload)) is None:
+        if decoder.strand is None or (refrain := self.reading.refrain(last)) is None:
             return None
         return refrain.more(decoder.take, self.encoder.pen(refrain.strand[0], decoder.index))
 
@@ -278,13 +278,13 @@ class Passing(_Telling):
             self.fault = ProviderError(str(error))
             return b""
         out = self._look_at(read, data)
-        self.more = self._more(read[-1][1]) if read and self.content and self.fault is None else None
+        self.more = self._more(read[-1]) if read and self.content and self.fault is None else None
         return out
 
-    def _more(self, payload: bytes) -> More | None:
-        """What is to be tried first from now on; `payload` is the last that was read."""
+    def _more(self, last: SSEEvent) -> More | None:
+        """What is to be tried first from now on; `last` was read last."""
         decoder = self.reading.decoder
-        if decoder.strand is None or (refrain := self.reading.refrain(payload)) is None:
+        if decoder.strand is None or (refrain := self.reading.refrain(last)) is None:
             return None
         known = refrain.more(decoder.take, str.encode)
         return lambda data: data if known(data) is not None else None
