@@ -20,6 +20,7 @@ from portbroker.caller import Caller
 from portbroker.dialects import Dialect
 from portbroker.dialects.registry import OPENAI_RESPONSES
 from portbroker.errors import CallError, GatewayError, ProviderError
+from portbroker.facts import Facts
 from portbroker.headers import answer_headers
 from portbroker.intake import read_body
 from portbroker.keeping import resume
@@ -133,7 +134,8 @@ class Gateway:
             if reply.begun or error.kind == "invalid":
                 raise
             headers = {**_own_headers(exchange), "x-portbroker-usage": "estimated", "content-type": "application/json"}
-            reply.whole(200, headers, side.dumps(side.counted(asking.call)))
+            facts = Facts(asking.call, asking.headers, asking.caller.key_name)
+            reply.whole(200, headers, side.dumps(await side.counted(asking.call, facts, snapshot)))
 
     async def _answer(
         self, asking: Asking, snapshot: Snapshot, exchange: Exchange, entry: Entry | None, reply: Reply

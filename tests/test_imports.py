@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parent.parent / "portbroker"
 # The floors of the house, lowest first. A module belongs to the longest entry that begins its name.
 FLOORS = (
     ("portbroker.errors", "portbroker.multipart", "portbroker.aliases", "portbroker"),
-    ("portbroker.conversation", "portbroker.origin", "portbroker.sse", "portbroker.tokens", "portbroker.config",
+    ("portbroker.conversation", "portbroker.origin", "portbroker.sse", "portbroker.tokens",
+     "portbroker.tokenizer", "portbroker.config",
      "portbroker.headers", "portbroker.logs", "portbroker.memory", "portbroker.pace",
      "portbroker.kept_responses", "portbroker.policy", "portbroker.rate_limits",
      "portbroker.redaction", "portbroker.request", "portbroker.request_parser", "portbroker.server_file",

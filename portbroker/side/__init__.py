@@ -3,6 +3,7 @@
 The one rule: what we do not serve does not exist, and is said so in the dialect of the path.
 """
 
-from portbroker.side.dispatch import Desk, answer, counted, dialect_of, dumps, meant
+from portbroker.side.counting import counted
+from portbroker.side.dispatch import Desk, answer, dialect_of, dumps, meant
 
 __all__ = ["Desk", "answer", "counted", "dialect_of", "dumps", "meant"]

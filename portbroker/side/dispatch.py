@@ -11,10 +11,9 @@ from urllib.parse import unquote
 import orjson
 
 from portbroker import __version__, web
-from portbroker.call import Call
 from portbroker.conversation import Json
 from portbroker.dialects import Dialect
-from portbroker.dialects.registry import ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES
+from portbroker.dialects.registry import ANTHROPIC_MESSAGES, OPENAI_CHAT
 from portbroker.endpoints import ENDPOINTS
 from portbroker.errors import CallError
 from portbroker.kept_responses import ResponseStore
@@ -24,7 +23,6 @@ from portbroker.side.paths import meant_path
 from portbroker.side.responses import about_response, methods
 from portbroker.snapshot import Snapshot
 from portbroker.status import Status
-from portbroker.tokens import estimate
 from portbroker.upstream import Upstream
 from portbroker.usage import Exchange
 from portbroker.wire import Reply
@@ -126,14 +124,6 @@ def _health(_: web.BaseRequest, snapshot: Snapshot, status: Status) -> Json:
 
 def _models(request: web.BaseRequest, snapshot: Snapshot, _: Status) -> Json:
     return list_page(models_dialect(request.headers, request.query), request.query, snapshot)
-
-
-def counted(call: Call) -> Json:
-    """Our own count of a call's tokens, as the client's dialect tells it."""
-    tokens = estimate(call.body)
-    if call.dialect is OPENAI_RESPONSES:
-        return {"object": "response.input_tokens", "input_tokens": tokens}
-    return {"input_tokens": tokens}
 
 
 _PAGES: dict[str, Callable[[web.BaseRequest, Snapshot, Status], Json]] = {
