@@ -22,6 +22,8 @@ FALLBACKS: Mapping[str, Kind] = {"context_window": "context", "content_policy": 
 
 _LONGEST_KEPT = 256
 """Characters of a requested model up to which its pool is remembered."""
+_MOST_KEPT = 32
+"""Rules for one name up to which they are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class Resolver:
         self._listed = [model.id for model in listed]
         self._demo = demo
         self._pools: dict[str | tuple[Any, ...], Pool] = {}
+        self._rules_for: dict[str, Sequence[tuple[ModelRule, re.Match[str]]]] = {}
 
     def resolve(self, facts: Facts, model: str) -> Pool:
         """The pool for a call that asks for `model`; see `Snapshot.resolve`."""
@@ -185,8 +188,8 @@ class Resolver:
     ) -> tuple[ModelRule | None, re.Match[str] | None, bool]:
         """The first rule that is for a name and holds, what it took, and whether no condition had a say."""
         certain = True
-        for rule in self.rules:
-            if rule in passed or (taken := rule.pattern.match(name)) is None:
+        for rule, taken in self._matching(name):
+            if rule in passed:
                 continue
             if rule.when is None:
                 return rule, taken, certain
@@ -198,6 +201,17 @@ class Resolver:
             if held:
                 return rule, taken, certain
         return None, None, certain
+
+    def _matching(self, name: str) -> Sequence[tuple[ModelRule, re.Match[str]]]:
+        """The rules that are for a name, and what each takes of it; a call whose facts decide asks for them anew."""
+        found = self._rules_for.get(name)
+        if found is None:
+            found = [(rule, taken) for rule in self.rules if (taken := rule.pattern.match(name)) is not None]
+            if len(name) <= _LONGEST_KEPT and len(found) <= _MOST_KEPT:
+                if len(self._rules_for) >= KEPT:
+                    self._rules_for.clear()  # a memory of a pure function: nothing is lost but time
+                self._rules_for[name] = found
+        return found
 
     # which targets
 
