@@ -5,7 +5,7 @@ asked for, and keys that begin with an underscore stay here.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -26,16 +26,19 @@ _FRAMED = frozenset({"message_start", "content_block_start", "message_delta"})
 
 def encode_answer(answer: Json, context: AnswerContext, report: Report) -> Json:
     """The answer as a message."""
-    message = _public(answer)
-    message["content"] = [_public(block) for block in answer["content"]]
-    message["usage"] = _public(answer["usage"])
+    content = [_public(block) for block in answer["content"]]
+    message = {**_public(answer), "content": content, "usage": _public(answer["usage"])}
     if context.request_model is not None:
         message["model"] = context.request_model
     return message
 
 
-def _public(mapping: Mapping[str, object]) -> Json:
-    return {key: value for key, value in mapping.items() if key[:1] != "_"}
+def _public(mapping: Json) -> Json:
+    """The same without what only the gateway knows; the very same where there is nothing of that."""
+    for key in mapping:
+        if key[:1] == "_":
+            return {key: value for key, value in mapping.items() if key[:1] != "_"}
+    return mapping
 
 
 class StreamEncoder:
@@ -70,8 +73,7 @@ class StreamEncoder:
         """The event without what only the gateway knows, under the model's name that the client knows."""
         public = {key: _public(value) if isinstance(value, dict) else value for key, value in _public(event).items()}
         if event["type"] == "message_start":
-            message = public["message"]
-            message["usage"] = _public(message["usage"])
+            message = public["message"] = {**public["message"], "usage": _public(public["message"]["usage"])}
             if self._context.request_model is not None:
                 message["model"] = self._context.request_model
         return public
