@@ -5,8 +5,11 @@ import gc
 import sys
 
 _NEW_OBJECTS = 10_000
+_M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _LARGE = 128 * 1024
+_SPARE = 8 * 1024 * 1024
+"""Bytes that are kept for the next call: to have the system take them and give them again takes as long as the call."""
 
 
 def spare_garbage_collector() -> None:
@@ -29,3 +32,4 @@ def give_back_large_buffers() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none, and need none
         if mallopt is not None:
             mallopt(_M_MMAP_THRESHOLD, _LARGE)
+            mallopt(_M_TRIM_THRESHOLD, _SPARE)  # or it would be what it is for a process that has no large buffers
