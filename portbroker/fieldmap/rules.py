@@ -25,29 +25,60 @@ Step: TypeAlias = tuple[frozenset[str], Test | None, tuple[tuple[Apply, Adaptati
 class Rules:
     """What a list of rules does to a document. False when it does nothing to any."""
 
-    __slots__ = ("_steps",)
+    __slots__ = ("_able", "_steps")
 
     def __init__(self, steps: Iterable[Step] = ()) -> None:
         self._steps = tuple(steps)
+        self._able: dict[tuple[str, ...], tuple[int, ...]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._steps)
 
     def __call__(self, body: Json, context: RuleContext, report: Report) -> Json:
         """The document after every rule, in order; the one that was given stays as it is."""
-        for needs, test, actions in self._steps:
-            if needs and needs.isdisjoint(body):
-                continue  # most rules are about keys that most calls do not have: this costs a tenth of finding out
-            if test is not None and not test(body, context):
-                continue
-            for apply, code, path in actions:
-                new = apply(body, context)
-                if new is body:
-                    continue
-                if code is not None:
-                    _report(code, path, body, new, report)
-                body = new
+        if not self._steps:
+            return body
+        keys = tuple(body)
+        able = self._able.get(keys)
+        for number in self._look_for(keys) if able is None else able:
+            new = _run(self._steps[number], body, context, report)
+            if new is not body:
+                return self._rest(number + 1, new, context, report)
         return body
+
+    def _look_for(self, keys: tuple[str, ...]) -> tuple[int, ...]:
+        """Which steps can do something to a document of these keys; most are about keys that most calls do not have."""
+        able = tuple(n for n, (needs, _, _) in enumerate(self._steps) if not needs or not needs.isdisjoint(keys))
+        if len(self._able) == _REMEMBERED:
+            self._able.clear()  # callers choose their keys: nothing may grow with what they choose
+        if sum(map(len, keys)) <= _LONGEST:
+            self._able[keys] = able
+        return able
+
+    def _rest(self, start: int, body: Json, context: RuleContext, report: Report) -> Json:
+        """The document after the steps from here on: its keys may be others now."""
+        for step in self._steps[start:]:
+            if not step[0] or not step[0].isdisjoint(body):
+                body = _run(step, body, context, report)
+        return body
+
+
+_REMEMBERED = 128
+_LONGEST = 1024
+"""Characters of all keys of a document whose steps are remembered."""
+
+
+def _run(step: Step, body: Json, context: RuleContext, report: Report) -> Json:
+    _, test, actions = step
+    if test is not None and not test(body, context):
+        return body
+    for apply, code, path in actions:
+        new = apply(body, context)
+        if new is not body:
+            if code is not None:
+                _report(code, path, body, new, report)
+            body = new
+    return body
 
 
 class Traced(Rules):

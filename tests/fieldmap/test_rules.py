@@ -168,3 +168,19 @@ def test_equality_is_that_of_json(a: Any, b: Any) -> None:
     if isinstance(a, (bool, str, type(None))) or isinstance(b, (bool, str, type(None))):
         assert same(a, b) == (json.dumps(a) == json.dumps(b))
     assert same(a, a)
+
+
+def test_what_is_remembered_of_documents_does_not_grow_with_their_keys() -> None:
+    rules, report = compile_rules([{"drop": "seed"}], "params"), Report()
+    for number in range(1000):
+        body = {"seed": 1, f"key{number}": 2}
+        assert rules(body, RuleContext(), report) == {f"key{number}": 2}
+    assert rules({"seed": 1, "k" * 2000: 2}, RuleContext(), report) == {"k" * 2000: 2}
+    assert len(rules._able) <= 128
+    assert all(len(key) < 2000 for keys in rules._able for key in keys)
+
+
+def test_a_step_for_a_key_that_an_earlier_one_made_is_taken() -> None:
+    rules = compile_rules([{"move": {"from": "a", "to": "b"}}, {"move": {"from": "b", "to": "c"}}])
+    for _ in range(2):
+        assert rules({"a": 1}, RuleContext(), Report()) == {"c": 1}
