@@ -66,7 +66,7 @@ class ApiKeys:
                 Endpoint("PATCH", _ONE, self.change, "Write some of what can be set of an API key.", {200: KeyShown},
                          body=KeyChange, fails=written, reads=_IF_MATCH),
                 Endpoint("DELETE", _ONE, self.delete, "Delete an API key; its usage stays.", {200: KeyDeleted},
-                         fails=_GONE),
+                         fails={**_GONE, **_STALE}, reads=_IF_MATCH),
                 Endpoint("POST", f"{_ONE}/rotate", self.rotate, "Give an API key another secret, shown this once.",
                          {200: KeyMade}, body=Rotation, fails={**_GONE, **_STALE, 409: "The key is revoked."},
                          reads=_IF_MATCH),
@@ -100,10 +100,10 @@ class ApiKeys:
         return await self._write(asked, key, changes_of(asked.body, key))
 
     async def delete(self, asked: Asked) -> Answer:
-        id = asked.params["id"]
-        if not await self._store.delete_key(id, entry(asked, "key.deleted", id)):
-            raise not_found("API key", id)
-        return Answer(KeyDeleted(id=id, deleted=True))
+        key = await self._key(asked)
+        if not await self._store.delete_key(key.id, entry(asked, "key.deleted", key.id, name=key.name)):
+            raise not_found("API key", key.id)
+        return Answer(KeyDeleted(id=key.id, deleted=True))
 
     async def rotate(self, asked: Asked) -> Answer:
         form: Rotation = asked.body

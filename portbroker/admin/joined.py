@@ -4,6 +4,7 @@ from portbroker.admin.api import Api
 from portbroker.admin.api_keys import ApiKeys
 from portbroker.admin.audit import Audit
 from portbroker.admin.configuration import ConfigurationPage
+from portbroker.admin.console import Console
 from portbroker.admin.failures import Failures
 from portbroker.admin.health import HealthPage
 from portbroker.admin.metrics import MetricsPage
@@ -18,7 +19,7 @@ from portbroker.admin.usage import Usage
 
 def joined(parts: Parts) -> Api:
     """The API over these parts."""
-    sections: list[Section] = [HealthPage(parts.gateway), Trials(parts.gateway)]
+    sections: list[Section] = [Console(), HealthPage(parts.gateway), Trials(parts.gateway)]
     proofs: list[Proof] = [LocalToken(parts.token)]
     failures = Failures()
     if parts.configuration:

@@ -3,6 +3,7 @@
 The one rule: who asks from this machine itself needs no credential; everybody else shows an admin's.
 """
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def _is_here(asked: Asked) -> bool:
 
 
 def _gauges(spool: Path | None) -> Iterator[tuple[str, str, float]]:
+    yield "tasks", "Tasks of the event loop of the process that answers.", len(asyncio.all_tasks())
     if spool is None:
         return
     found = waiting(spool)

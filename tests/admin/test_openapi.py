@@ -23,7 +23,7 @@ providers:
 """
 EXAMPLES = 12
 """Requests that are made up for each endpoint; more find more, and take longer."""
-TAKES_NOTHING = ("GET /metrics",)
+TAKES_NOTHING = ("GET /admin", "GET /metrics")
 """Open, without query and body: there is nothing about it that could be wrong."""
 LEFT_OUT = [
     ignored_auth,  # it cannot take the credential away that is handed in here; `test_security` walks every route
