@@ -62,10 +62,9 @@ async def test_no_broken_file_affects_a_running_server(tmp_path: Path, monkeypat
 async def test_what_is_no_file_affects_a_running_server_as_little(tmp_path: Path) -> None:
     async with file_of(tmp_path) as (path, _), following(path, watch=False) as served:
         before = served.listening.gateway.snapshot
-        links: list[Callable[[], object]] = [
-            partial(path.symlink_to, end) for end in ("nowhere", path.name, "/dev/zero")
-        ]
-        for make in (path.mkdir, partial(os.mkfifo, path), *links):
+        makes: list[Callable[[], object]] = [path.mkdir, partial(os.mkfifo, path)]
+        makes += [partial(path.symlink_to, end) for end in ("nowhere", path.name, "/dev/zero")]
+        for make in makes:
             if path.is_dir():
                 path.rmdir()
             else:

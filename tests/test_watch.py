@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -177,3 +179,41 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     (tmp_path / "x").symlink_to("y")
     (tmp_path / "y").symlink_to("x")
     assert places(tmp_path / "x") >= {tmp_path}
+
+
+WITHOUT_EVENTS = """
+import asyncio, logging, os, resource, sys
+from pathlib import Path
+import watchfiles.main, anyio
+from portbroker.watch import changes
+
+async def main():
+    file = Path(sys.argv[1])
+    logging.basicConfig(format="%(message)s")
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    async for _ in changes(lambda: {file}):
+        print("noticed", flush=True)
+        return
+
+asyncio.run(main())
+"""
+
+
+def test_where_the_kernel_watches_nothing_more_a_look_every_second_finds_it_and_that_is_said(file: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_EVENTS, str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        told = process.stderr.readline()
+        assert told.startswith("the kernel watches no more files (")
+        assert told.endswith("; looking every second instead\n")
+        file.write_text("other")
+        assert process.stdout.readline() == "noticed\n"
+
+
+def test_a_file_that_is_mounted_alone_is_watched_itself(file: Path) -> None:
+    assert file in places(file)
