@@ -55,6 +55,12 @@ class Cluster:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
 
 
+def of_user(url: str, user: str) -> str:
+    """The same database for `name`, or `name:password`."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc.rpartition('@')[2]}"))
+
+
 async def run(url: str, *statements: str) -> None:
     """Run these on a connection of their own."""
     connection = await asyncpg.connect(url)

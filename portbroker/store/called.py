@@ -15,6 +15,7 @@ from portbroker.store.cursors import event_cursor, event_place, group_cursor, gr
 from portbroker.store.database import Arguments, Database
 from portbroker.store.plain import restored, text
 from portbroker.store.records import (
+    DIMENSIONS,
     PAGE,
     ApiKey,
     AuditEntry,
@@ -115,6 +116,8 @@ class CalledStore:
         return int(await self._database.call("record", plain)) if events else 0
 
     async def usage(self, query: UsageQuery) -> UsagePage:
+        if strange := set(query.by).difference(DIMENSIONS):
+            raise StoreError(f"sums are by {', '.join(DIMENSIONS)}, not by {', '.join(strange)}")
         limit = _page(query.limit)
         after = group_place(query.after, len(query.by))
         rows = await self._call("usage", by=query.by, where=query.where, after=after, limit=limit + 1)

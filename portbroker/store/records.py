@@ -6,7 +6,7 @@ and compares them alike.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 Micros: TypeAlias = int
 """Microseconds since 1970, UTC; or a span of them."""
@@ -14,6 +14,7 @@ Nano: TypeAlias = int
 """Nano-dollars: 1_000_000_000 are one dollar."""
 Period = Literal["day", "week", "month", "total"]
 Dimension = Literal["key", "model", "provider", "day", "tag"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 
 PAGE = 1000
 """The most rows that one page has, whatever is asked."""

@@ -22,14 +22,12 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['anon', 'authenticated', 'service_role', 'authenticator'] LOOP
+    FOREACH name IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I NOINHERIT', name);
         END IF;
     END LOOP;
     ALTER ROLE service_role BYPASSRLS;
-    ALTER ROLE authenticator LOGIN;
-    GRANT anon, authenticated, service_role TO authenticator;
 END
 $$
 """
@@ -144,8 +142,7 @@ async def project(database: str, port: int = 0) -> AsyncIterator[Project]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
-    user = database.replace("//postgres@", "//authenticator@")
-    async with asyncpg.create_pool(user, min_size=1, max_size=20, statement_cache_size=0) as this.pool:
+    async with asyncpg.create_pool(database, min_size=1, max_size=20, statement_cache_size=0) as this.pool:
         await site.start()
         this.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:

@@ -18,7 +18,7 @@ from portbroker.store.called import CalledStore
 from portbroker.store.postgresql import PostgresqlDatabase
 from portbroker.store.postgresql.address import driver_url, shown
 from portbroker.store.records import Reservation, UsageFilter
-from tests.postgresql import Cluster, Server, run, until_up
+from tests.postgresql import Cluster, Server, of_user, run, until_up
 from tests.store.databases import opened
 from tests.store.samples import NOON, api_key, entry, event
 
@@ -63,7 +63,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(database: str) -> Non
 
 async def test_a_user_who_may_not_make_tables_is_told_what_it_takes(postgresql: Cluster, database: str) -> None:
     await run(database, "DROP ROLE IF EXISTS portbroker_poor", "CREATE ROLE portbroker_poor LOGIN PASSWORD 'hush-hush'")
-    poor = database.replace("//postgres@", "//portbroker_poor:hush-hush@")
+    poor = of_user(database, "portbroker_poor:hush-hush")
     try:
         with pytest.raises(StoreError, match="GRANT CREATE ON DATABASE") as told:
             async with opened(PostgresqlDatabase(poor)):
@@ -79,10 +79,11 @@ async def test_a_user_who_may_not_make_tables_is_told_what_it_takes(postgresql: 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "stranger"])
 async def test_other_users_of_the_database_see_nothing(database: str, role: str) -> None:
-    await run(database, f"DROP ROLE IF EXISTS portbroker_{role}", f"CREATE ROLE portbroker_{role} LOGIN")
+    await run(database, f"DROP ROLE IF EXISTS portbroker_{role}", f"CREATE ROLE portbroker_{role}")
     async with opened(PostgresqlDatabase(database)) as store:
         await store.insert_key(api_key(), entry())
-        other = await asyncpg.connect(database.replace("//postgres@", f"//portbroker_{role}@"))
+        other = await asyncpg.connect(database)
+        await other.execute(f"SET ROLE portbroker_{role}")
         for statement in ("SELECT * FROM portbroker.keys", "SELECT portbroker.keys('{}')", "TABLE portbroker.facts"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await other.execute(statement)
@@ -104,6 +105,24 @@ async def test_functions_run_with_the_rights_of_who_calls_and_trust_no_search_pa
     assert len(rows) > 20
     assert {(row["prosecdef"], *row["proconfig"]) for row in rows} == {(False, 'search_path=""')}
     assert bare == []
+
+
+@pytest.mark.parametrize("off", [
+    ("hashjoin", "mergejoin", "hashagg", "sort", "material", "memoize", "indexscan", "bitmapscan"),
+    ("nestloop",), ("seqscan",),
+])  # fmt: skip
+async def test_however_it_is_planned_a_step_of_forgetting_is_no_larger_than_asked(
+    database: str, off: tuple[str, ...]
+) -> None:
+    name = database.rpartition("/")[2]
+    await run(database, *(f'ALTER DATABASE "{name}" SET enable_{plan} = off' for plan in off))
+    async with opened(PostgresqlDatabase(database)) as store:
+        await store.record([event(at=NOON + number, period="2026-11") for number in range(10)])
+        assert [await store.forget(NOON + 8, 5) for _ in range(3)] == [5, 3, 0]
+        for number in range(4):
+            await store.reserve(Reservation(f"id-{number}", "key_1", "2026-11", 1, 10**12, NOON + number))
+        assert await store.sweep(NOON + 1) == 2
+        assert (await store.spending("key_1", "2026-11")).reserved_nano == 2
 
 
 async def test_a_change_is_told_and_not_only_found(database: str) -> None:

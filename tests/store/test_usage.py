@@ -196,6 +196,11 @@ async def test_events_are_read_in_pages_and_filtered(store: Store) -> None:
     assert await read(since=NOON + 2, until=NOON + 4) == [one for one in made if NOON + 2 <= one.at < NOON + 4]
 
 
+async def test_sums_by_what_there_is_not_are_refused(store: Store) -> None:
+    with pytest.raises(StoreError, match="sums are by key, model, provider, day, tag, not by caller; DROP TABLE keys"):
+        await store.usage(UsageQuery(("day", "caller; DROP TABLE keys")))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("cursor", ["x", "", "W10", "WzFd", "eyJhIjoxfQ", "WyJhIiwiYiJd", "WzFlOTksImEiXQ", "é"])
 async def test_a_cursor_that_was_made_up_is_refused(store: Store, cursor: str) -> None:
     await store.record([event()])

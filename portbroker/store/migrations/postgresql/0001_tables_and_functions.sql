@@ -308,7 +308,7 @@ BEGIN
         cost_nano = t.cost_nano + excluded.cost_nano, latency_us = t.latency_us + excluded.latency_us;
 
     WITH settled AS (
-        DELETE FROM portbroker.reservations WHERE id IN (SELECT id FROM unnest(fresh)) RETURNING *
+        DELETE FROM portbroker.reservations WHERE id = ANY (ARRAY(SELECT id FROM unnest(fresh))) RETURNING *
     )
     SELECT coalesce(array_agg(settled::portbroker.reservations), '{}') INTO held FROM settled;
     PERFORM portbroker.book(fresh, held);
@@ -394,10 +394,11 @@ LANGUAGE plpgsql SECURITY INVOKER SET search_path = '' AS $$
 DECLARE
     gone bigint;
 BEGIN
-    DELETE FROM portbroker.events WHERE id IN (
+    -- An array, because a subquery may be run once for each row, and then finds others each time.
+    DELETE FROM portbroker.events WHERE id = ANY (ARRAY(
         SELECT id FROM portbroker.events WHERE at < (arguments->>'before')::bigint
         ORDER BY at, id LIMIT (arguments->>'limit')::bigint FOR UPDATE SKIP LOCKED
-    );
+    ));
     GET DIAGNOSTICS gone = ROW_COUNT;
     RETURN to_jsonb(gone);
 END
@@ -446,10 +447,10 @@ DECLARE
     gone portbroker.reservations[];
 BEGIN
     WITH expired AS (
-        DELETE FROM portbroker.reservations WHERE id IN (
+        DELETE FROM portbroker.reservations WHERE id = ANY (ARRAY(
             SELECT id FROM portbroker.reservations WHERE expires_at <= (arguments->>'now')::bigint
             ORDER BY id FOR UPDATE SKIP LOCKED
-        ) RETURNING *
+        )) RETURNING *
     )
     SELECT coalesce(array_agg(expired::portbroker.reservations), '{}') INTO gone FROM expired;
     PERFORM portbroker.book('{}', gone);
