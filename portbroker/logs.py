@@ -4,6 +4,7 @@ The one rule: an object is one line, whatever is in it.
 """
 
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Literal, Protocol, runtime_checkable
@@ -38,9 +39,33 @@ class JsonLines(logging.Formatter):
         return orjson.dumps(said, default=str).decode()
 
 
-def log_to_standard_error(form: Form, *, processes: bool) -> None:
+class ColouredLines(logging.Formatter):
+    """Lines for a person at a terminal: what is wrong is red, what to do about it cyan, what a reload changes green."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if colour := _LEVELS.get(record.levelname):
+            text = text.replace(record.levelname, _painted(record.levelname, colour), 1)
+            return _HINT.sub(lambda found: found[1] + _painted(found[2], _CYAN) + found[3],
+                             _CARETS.sub(lambda found: found[1] + _painted(found[2], _RED), text))  # fmt: skip
+        return _CHANGES.sub(lambda found: found[1] + _painted(found[2], _GREEN), text)
+
+
+_RED, _GREEN, _YELLOW, _CYAN = "31", "32", "33", "36"
+_LEVELS = {"WARNING": _YELLOW, "ERROR": _RED, "CRITICAL": _RED}
+_CARETS = re.compile(r"^( +\| *)(\^+)$", re.MULTILINE)
+_HINT = re.compile(r"^( +)(hint:)(.*)$", re.MULTILINE)
+_CHANGES = re.compile(r"(: revision \w+, was \w+: |: revision \w+ with other secrets: )(.+)")
+
+
+def _painted(text: str, colour: str) -> str:
+    return f"\x1b[{colour}m{text}\x1b[0m"
+
+
+def log_to_standard_error(form: Form, *, processes: bool, coloured: bool = False) -> None:
     """From now on. `processes`: several of them write to it, and each line says which."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if form == "json" else logging.Formatter(_FORMS[processes]))
+    lines = ColouredLines if coloured else logging.Formatter
+    handler.setFormatter(JsonLines() if form == "json" else lines(_FORMS[processes]))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # what a change means is said by us

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from portbroker.errors import GatewayError
-from portbroker.logs import JsonLines
+from portbroker.logs import ColouredLines, JsonLines
 from portbroker.usage import AttemptRecord, Exchange
 
 
@@ -64,3 +64,25 @@ def test_the_server_logs_objects_when_told_to(tmp_path: Path) -> None:
                 break
         server.terminate()
         assert json.loads(server.stderr.readlines()[-1])["message"] == "stopped"
+
+
+def coloured(level: int, message: str) -> str:
+    record = logging.LogRecord("portbroker.reload", level, "x.py", 1, message, (), None)
+    return ColouredLines("%(levelname)-7s %(message)s").format(record)
+
+
+def test_on_a_terminal_a_fault_is_red_and_what_to_do_is_cyan() -> None:
+    text = coloured(
+        logging.ERROR, "wrong\n  f.yaml:3:1: colour: no\n   3 | colour: red\n     | ^^^^^^\n  hint: take it out"
+    )
+    assert text == (
+        "\x1b[31mERROR\x1b[0m   wrong\n  f.yaml:3:1: colour: no\n   3 | colour: red\n     | \x1b[31m^^^^^^\x1b[0m\n"
+        "  \x1b[36mhint:\x1b[0m take it out"
+    )
+    assert coloured(logging.WARNING, "odd") == "\x1b[33mWARNING\x1b[0m odd"
+
+
+def test_on_a_terminal_what_a_reload_changes_is_green() -> None:
+    text = coloured(logging.INFO, "save: revision 0123456789ab, was ba9876543210: n: at P")
+    assert text == "INFO    save: revision 0123456789ab, was ba9876543210: \x1b[32mn: at P\x1b[0m"
+    assert "\x1b" not in coloured(logging.INFO, "serving http://127.0.0.1:8000")

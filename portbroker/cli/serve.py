@@ -3,6 +3,7 @@
 import argparse
 import logging
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     port = server.port if args.port is None else args.port
     workers = _count(args.workers or server.workers)
     logging.getLogger("portbroker.calls").setLevel(_CALLS_LOGGED[args.log])
-    log_to_standard_error(args.log_format, processes=workers > 1)
+    log_to_standard_error(args.log_format, processes=workers > 1, coloured=terminal.shows_colours(sys.stderr))
     _introduce(snapshot)
     try:
         if workers > 1:

@@ -74,9 +74,13 @@ class Terminal:
 
     def paint(self, text: str, colour: str, stream: TextIO | None = None) -> str:
         """`text` in a colour where that can be seen."""
-        if self._plain or not (stream or sys.stdout).isatty():
+        if not self.shows_colours(stream or sys.stdout):
             return text
         return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
+
+    def shows_colours(self, stream: TextIO) -> bool:
+        """Whether a person looks at it, and has not asked for plain text."""
+        return not self._plain and stream.isatty()
 
     def abandon(self) -> None:
         """Write nothing more: the interpreter would complain about the closed pipe when it flushes."""
