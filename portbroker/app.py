@@ -171,12 +171,13 @@ def _clients(gateway: Gateway, admin: Admin, max_body: int) -> Clients:
 async def serve(path: Path, loaded: Loaded, snapshot: Snapshot, *, host: str, port: int) -> None:
     """Serve what the file at `path` says until SIGTERM or SIGINT; a second one does not wait for calls under way.
 
-    It is read again when it changes, and on SIGHUP; `loaded` and `snapshot` are what it says now.
+    It is read again when it changes, and on SIGHUP; `loaded` and `snapshot` are what it says now. Raises `StartError`
+    when it may not listen there, or when its database cannot be used.
     """
     stop = told_to_stop()
     state, token, most = state_of(loaded, path.parent, Counters()), new_token(), loaded.config.server.max_body
     async with (
-        opened(state),
+        opened(state, failed=stop.set),
         running(snapshot, host=host, port=port, max_body=most, token=token, state=state) as listening,
     ):
         reloader = Reloader(path, loaded, snapshot, listening, history_of(path, loaded))
@@ -189,6 +190,8 @@ async def serve(path: Path, loaded: Loaded, snapshot: Snapshot, *, host: str, po
         _on_signal(listening.clients.hurry, *_ENDING)
         log.info("stopping: new calls are refused, calls under way have %d s to end; again to end at once", DRAIN)
     log.info("stopped")
+    if state.failure:
+        raise StartError(state.failure)
 
 
 def state_of(loaded: Loaded, directory: Path, counters: Counters) -> State:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -26,7 +26,7 @@ from portbroker.keys import Pepper
 from portbroker.quotas import LocalQuotas, Quotas, SharedQuotas
 from portbroker.recorder import Recorder
 from portbroker.spool import Spool
-from portbroker.state_dir import StateDir, made_once, state_dir
+from portbroker.state_dir import StateDir, StateError, made_once, state_dir
 from portbroker.store import Store
 from portbroker.store.opening import make_store
 from portbroker.upkeep import Upkeep
@@ -49,16 +49,23 @@ class State:
     upkeep: Upkeep
     admin_key: str
     needs_key: bool
+    failure: str = ""
+    """Why the database can never be used like this."""
 
     def auth(self, sockets: Sequence[socket]) -> Auth:
         """Who may call on these sockets: beyond this machine, nobody without a key."""
         here = all(is_loopback(str(sock.getsockname()[0])) for sock in sockets)
         return Auth(self.keyring, local=here and not self.needs_key)
 
-    async def open(self) -> None:
-        """Open the database, as soon as it can be reached, and begin with what needs it."""
+    async def open(self, failed: Callable[[], None]) -> None:
+        """Open the database, as soon as it can be reached, and begin with what needs it.
+
+        `failed` is called when waiting is not all that it takes; then `failure` says what does.
+        """
         wait = 0.5
         while not await self._opened():
+            if self.failure:
+                failed()
             await asyncio.sleep(wait)
             wait = min(_LONGEST_WAIT, wait * 2)
         self.keyring.start()
@@ -72,9 +79,11 @@ class State:
             await ensure_admin(self.store, self.keyring.pepper, self.admin_key, self.directory)
         except StoreDown as error:
             log.warning("the database is away: %s", error)
-        except StoreError as error:
-            log.error("the database cannot be used: %s", error)  # noqa: TRY400 - the message says what to do
+        except (StoreError, StateError) as error:
+            self.failure = f"the database cannot be used: {error}"
+            log.error(self.failure)  # noqa: TRY400 - the message says what to do
         else:
+            self.failure = ""
             log.info("keys and usage are in %s", self.store.place)
             return True
         return False
@@ -129,10 +138,22 @@ def _quotas(loaded: Loaded, store: Store, counters: Counters) -> Quotas:
     return SharedQuotas(counters, store) if limits.backend == "database" else LocalQuotas(counters)
 
 
+async def check(state: State) -> None:
+    """Open the database and close it again. Raises `StoreError` when it can never be used like this."""
+    try:
+        await state.store.open()
+        await state.store.check_pepper(state.keyring.pepper.fingerprint)
+    except StoreDown as error:
+        log.warning("the database is away: %s", error)
+    finally:
+        with contextlib.suppress(StoreError):
+            await state.store.close()
+
+
 @contextlib.asynccontextmanager
-async def opened(state: State) -> AsyncIterator[State]:
-    """The state while it is in use; the database is opened meanwhile."""
-    task = asyncio.get_running_loop().create_task(state.open())
+async def opened(state: State, failed: Callable[[], None] = lambda: None) -> AsyncIterator[State]:
+    """The state while it is in use; the database is opened meanwhile. `failed`: see `State.open`."""
+    task = asyncio.get_running_loop().create_task(state.open(failed))
     try:
         yield state
     finally:

@@ -94,16 +94,23 @@ def _serve(path: Path, loaded: "Loaded", snapshot: "Snapshot", *, host: str, por
 
 def _supervise(loaded: "Loaded", snapshot: "Snapshot", directory: Path, *, host: str, port: int, workers: int) -> int:
     """Serve with several processes. Everything is imported, compiled and bound before the first is forked."""
+    import asyncio
     from functools import partial
 
     from portbroker.app import state_of
     from portbroker.counters import Counters
-    from portbroker.listening import bind, url_of
+    from portbroker.errors import StoreError
+    from portbroker.listening import StartError, bind, url_of
     from portbroker.server_file import announced, new_token
+    from portbroker.state import check
     from portbroker.workers import Prepare, Supervisor, watch, work
 
     counters, token = Counters(workers), new_token()
-    state = state_of(loaded, directory, counters)  # what is wrong with it is told now, and not by each worker
+    state = state_of(loaded, directory, counters)
+    try:
+        asyncio.run(check(state))  # what is wrong with it is told now, and not by each worker
+    except StoreError as error:
+        raise StartError(f"the database cannot be used: {error}") from error
     sockets = bind(host, port, keys=True)
     supervisor = Supervisor(
         Prepare.of(loaded, 1, directory), sockets, partial(work, counters=counters, token=token), watch,
