@@ -161,11 +161,12 @@ async def _flap(mock: Mock, dice: random.Random) -> None:
 
 
 def _sockets(side: Side) -> int:
-    """How many it has open, those that it listens on among them."""
-    count = 0
+    """How many of TCP it has open, the one that it listens on among them."""
+    lines = [line.split() for line in Path(f"/proc/{side.pid}/net/tcp").read_text().splitlines()[1:]]
+    tcp, count = {f"socket:[{fields[9]}]" for fields in lines}, 0
     for file in Path(f"/proc/{side.pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed since
-            count += os.readlink(file).startswith("socket:")
+            count += os.readlink(file) in tcp
     return count
 
 

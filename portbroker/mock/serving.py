@@ -1,4 +1,7 @@
-"""The connections of a mock, and what it does on them. The one rule: it listens on loopback, and nowhere else."""
+"""The connections of a mock, and what it does on them. The one rule: it listens on loopback, and nowhere else.
+
+It speaks HTTP by aiohttp's server and not by the gateway's own code: what that gets wrong must not go unnoticed here.
+"""
 
 import asyncio
 import contextlib
@@ -10,19 +13,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
+from aiohttp import web
 
-from portbroker.clients import Clients
 from portbroker.conversation import Json
 from portbroker.dialects import Dialect, ErrorAnswer
 from portbroker.dialects.registry import DIALECTS, OPENAI_CHAT
 from portbroker.errors import GatewayError
-from portbroker.intake import read_body
-from portbroker.listening import bind, close, url_of
+from portbroker.listening import bind, url_of
 from portbroker.mock import answers
 from portbroker.mock.answers import Asked
 from portbroker.mock.behaviours import Behaviour, BehaviourError, behaviour_of, behaviour_of_model
-from portbroker.request import Request
-from portbroker.wire import Reply, visible
+from portbroker.wire import visible
 
 CONTROL: Final = "/__mock"
 """Where a mock is told what to do, and says what it has done."""
@@ -61,38 +62,34 @@ class Mock:
             "by_model": dict(self.models),
         }
 
-    async def handle(self, request: Request) -> Reply:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request, or fail it as told."""
-        reply = Reply(request)
-        path = request.raw_path.partition("?")[0]
-        dialect = next((d for d in DIALECTS.values() if path.endswith(d.path)), OPENAI_CHAT)
+        dialect = next((d for d in DIALECTS.values() if request.path.endswith(d.path)), OPENAI_CHAT)
         try:
-            if path == CONTROL:
-                await self._control(request, reply)
-            elif request.method == "POST" and path.endswith(dialect.path):
-                await self._counted(request, reply, dialect)
-            else:
-                raise answers.refusal(404, f"the mock takes POST {', '.join(d.path for d in DIALECTS.values())}")
+            if request.path == CONTROL:
+                return await self._control(request)
+            if request.method == "POST" and request.path.endswith(dialect.path):
+                return await self._counted(request, dialect)
+            raise answers.refusal(404, f"the mock takes POST {', '.join(d.path for d in DIALECTS.values())}")
         except GatewayError as error:
-            _refuse(reply, dialect.encode_error(error, f"req_{self.name}_{self.calls}"))
-        return reply
+            return _refusal(dialect.encode_error(error, f"req_{self.name}_{self.calls}"))
 
-    async def _control(self, request: Request, reply: Reply) -> None:
+    async def _control(self, request: web.Request) -> web.Response:
         """GET tells; POST `{"behaviour": "hang"}` sets it for all calls, and null no longer."""
         if request.method == "POST":
-            self.behaviour = _told(await read_body(request))
-        reply.whole(200, _JSON, orjson.dumps(self.standing()))
+            self.behaviour = _told(await request.read())
+        return web.Response(body=orjson.dumps(self.standing()), headers=_JSON)
 
-    async def _counted(self, request: Request, reply: Reply, dialect: Dialect) -> None:
+    async def _counted(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
         self.calls += 1
         self.open += 1
         try:
-            await self._call(request, reply, dialect)
+            return await self._call(request, dialect)
         finally:
             self.open -= 1
 
-    async def _call(self, request: Request, reply: Reply, dialect: Dialect) -> None:
-        asked = answers.read(dialect, await read_body(request), self.calls, self.name)
+    async def _call(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
+        asked = answers.read(dialect, await request.read(), self.calls, self.name)
         model = asked.conversation.model
         behaviour = self._behaviour(request.headers.get(HEADER), model)
         self.met[behaviour.words] += 1
@@ -100,9 +97,8 @@ class Mock:
         if behaviour.delay:
             await asyncio.sleep(behaviour.delay)
         if asked.conversation.stream and (streamed := _STREAMS.get(behaviour.act)):
-            await self._stream(request, reply, streamed(asked, behaviour), cut=behaviour.act == "cut-after")
-        else:
-            await _WHOLE[behaviour.act](request, reply, asked, behaviour)
+            return await self._stream(request, streamed(asked, behaviour), cut=behaviour.act == "cut-after")
+        return await _WHOLE[behaviour.act](request, asked, behaviour)
 
     def _behaviour(self, header: str | None, model: str) -> Behaviour:
         """What is asked for this call comes first, then what holds for all, then the name of the model."""
@@ -111,17 +107,13 @@ class Mock:
                 return behaviour_of(header)
         return self.behaviour or behaviour_of_model(model) or Behaviour()
 
-    async def _stream(self, request: Request, reply: Reply, pieces: Iterator[bytes], *, cut: bool) -> None:
-        reply.begin(200, _STREAM, b"")
+    async def _stream(self, request: web.Request, pieces: Iterator[bytes], *, cut: bool) -> web.StreamResponse:
+        reply = web.StreamResponse(headers=_STREAM)
+        await reply.prepare(request)
         for piece in pieces:
-            reply.write(piece)
-            if reply.full:
-                await reply.drained()
+            await reply.write(piece)
             await asyncio.sleep(self.pace)
-        if cut:
-            _reset(request)
-        else:
-            reply.finish()
+        return _reset(request) if cut else reply
 
 
 @contextlib.contextmanager
@@ -143,57 +135,61 @@ def _told(raw: bytes) -> Behaviour | None:
         return None if words is None else behaviour_of(str(words))
 
 
-def _refuse(reply: Reply, error: ErrorAnswer) -> None:
-    reply.whole(error.status, {**error.headers, **_JSON}, orjson.dumps(error.body))
+def _refusal(error: ErrorAnswer) -> web.Response:
+    return web.Response(body=orjson.dumps(error.body), status=error.status, headers={**error.headers, **_JSON})
 
 
-def _reset(request: Request) -> None:
-    """End the connection as a machine does that has gone: without a word."""
-    transport = request.client.transport
-    if not transport.is_closing():
+def _reset(request: web.Request) -> web.Response:
+    """End the connection as a machine does that has gone: without a word. What is returned finds nobody."""
+    transport = request.transport
+    if transport is not None and not transport.is_closing():
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
+    return web.Response()
 
 
-async def _plain(_: Request, reply: Reply, asked: Asked, behaviour: Behaviour) -> None:
+async def _plain(_: web.Request, asked: Asked, behaviour: Behaviour) -> web.StreamResponse:
     headers = {**_JSON, "x-request-id": visible(asked.request_id)}
-    reply.whole(200, headers, answers.whole(asked, tool=behaviour.act == "tool"))
+    return web.Response(body=answers.whole(asked, tool=behaviour.act == "tool"), headers=headers)
 
 
-async def _fail(_: Request, reply: Reply, asked: Asked, behaviour: Behaviour) -> None:
-    _refuse(reply, answers.failure(asked, behaviour.number))
+async def _fail(_: web.Request, asked: Asked, behaviour: Behaviour) -> web.StreamResponse:
+    return _refusal(answers.failure(asked, behaviour.number))
 
 
-async def _overflow(_: Request, reply: Reply, asked: Asked, __: Behaviour) -> None:
-    _refuse(reply, answers.overflow(asked))
+async def _overflow(_: web.Request, asked: Asked, __: Behaviour) -> web.StreamResponse:
+    return _refusal(answers.overflow(asked))
 
 
-async def _error(_: Request, reply: Reply, asked: Asked, __: Behaviour) -> None:
-    reply.whole(200, _JSON, orjson.dumps(answers.failure(asked, 529).body))
+async def _error(_: web.Request, asked: Asked, __: Behaviour) -> web.StreamResponse:
+    return web.Response(body=orjson.dumps(answers.failure(asked, 529).body), headers=_JSON)
 
 
-async def _no_answer(request: Request, _: Reply, __: Asked, ___: Behaviour) -> None:
-    _reset(request)
+async def _no_answer(request: web.Request, _: Asked, __: Behaviour) -> web.StreamResponse:
+    return _reset(request)
 
 
-async def _hang(_: Request, __: Reply, ___: Asked, ____: Behaviour) -> None:
-    await asyncio.get_running_loop().create_future()  # cancelled when the client leaves
+async def _hang(_: web.Request, __: Asked, ___: Behaviour) -> web.StreamResponse:
+    never: asyncio.Future[web.StreamResponse] = asyncio.get_running_loop().create_future()
+    return await never  # cancelled when the client leaves
 
 
-async def _cut(request: Request, reply: Reply, asked: Asked, _: Behaviour) -> None:
+async def _cut(request: web.Request, asked: Asked, _: Behaviour) -> web.StreamResponse:
     body = answers.whole(asked, tool=False)
-    reply.begin(200, _JSON, body[: len(body) // 2])
+    reply = web.StreamResponse(headers=_JSON)
+    await reply.prepare(request)
+    await reply.write(body[: len(body) // 2])
     await asyncio.sleep(0)
-    _reset(request)
+    return _reset(request)
 
 
-async def _empty(_: Request, reply: Reply, __: Asked, ___: Behaviour) -> None:
-    reply.whole(200, _JSON, b"")
+async def _empty(_: web.Request, __: Asked, ___: Behaviour) -> web.StreamResponse:
+    return web.Response(headers=_JSON)
 
 
-async def _html(_: Request, reply: Reply, __: Asked, ___: Behaviour) -> None:
-    reply.whole(200, {"content-type": "text/html"}, _PAGE)
+async def _html(_: web.Request, __: Asked, ___: Behaviour) -> web.StreamResponse:
+    return web.Response(body=_PAGE, headers={"content-type": "text/html"})
 
 
 _WHOLE: Final = {
@@ -216,18 +212,17 @@ async def serving(mock: Mock, port: int = 0) -> AsyncIterator[Mock]:
 
     Raises `StartError` when it cannot listen there.
     """
-
     sockets = bind("127.0.0.1", port)
-    clients = Clients(mock.handle, max_body=LARGEST)
-    loop = asyncio.get_running_loop()
-    listeners = [await loop.create_server(clients.connect, sock=sock) for sock in sockets]
     mock.url = url_of(sockets)
     mock.name = mock.name or f"mock-{mock.url.rpartition(':')[2]}"
+    app = web.Application(client_max_size=LARGEST)
+    app.router.add_route("*", "/{path:.*}", mock.handle)
+    # A call that hangs would never end, and one whose client has left is nobody's any more.
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0)
+    await runner.setup()
     try:
+        for sock in sockets:
+            await web.SockSite(runner, sock).start()
         yield mock
     finally:
-        for listener in listeners:
-            listener.close()
-        close(sockets)
-        clients.hurry()  # calls that hang would never end
-        await clients.end(0)
+        await runner.cleanup()
