@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
@@ -109,6 +110,35 @@ async def test_the_next_one_takes_over_at_once_when_the_keeper_closes(tmp_path: 
         assert len(await stores[-1].keys()) == number + 1
         await store.close()
     assert not list(tmp_path.glob("*socket*"))
+
+
+async def test_a_store_that_is_closed_does_not_open_the_file_again(tmp_path: Path) -> None:
+    store = CalledStore(KeptDatabase(tmp_path / "x.db"))
+    with pytest.raises(StoreDown, match="is not open"):
+        await store.keys()
+    await store.open()
+    await store.close()
+    await store.close()
+    with pytest.raises(StoreDown, match="is not open"):
+        await store.keys()
+    await store.open()
+    assert await store.keys() == []
+    await store.close()
+
+
+async def test_a_child_does_not_keep_the_lock_of_its_parent(tmp_path: Path) -> None:
+    store = CalledStore(KeptDatabase(tmp_path / "x.db"))
+    await store.open()
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    try:
+        await store.close()
+        async with asyncio.timeout(2), opened(KeptDatabase(tmp_path / "x.db")) as another:
+            assert await another.keys() == []
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(os.waitpid, pid, 0)
 
 
 async def test_a_change_is_told_to_the_others_and_not_only_found_by_them(tmp_path: Path) -> None:

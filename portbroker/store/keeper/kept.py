@@ -32,12 +32,14 @@ class KeptDatabase:
         self._news = News()
         self._joining = asyncio.Lock()
         self._side: Side | None = None
+        self._closed = True
 
     async def open(self) -> None:
+        self._closed = False
         await self._within(OPENING, self._joined())
 
     async def close(self) -> None:
-        side, self._side = self._side, None
+        side, self._side, self._closed = self._side, None, True
         if side is not None:
             try:
                 await side.stop()
@@ -65,6 +67,8 @@ class KeptDatabase:
         """This process's side, on which it has the file or reaches who has."""
         async with self._joining:
             while self._side is None:
+                if self._closed:
+                    raise StoreDown(f"{self.place} is not open")
                 self._side = await self._join()
                 if self._side is None:
                     await asyncio.sleep(_LOOK_AGAIN)

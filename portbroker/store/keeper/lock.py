@@ -43,6 +43,7 @@ class Lock:
     def release(self) -> None:
         """Leave it to another."""
         if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # also for a child that has inherited it
             os.close(self._descriptor)
             self._descriptor = None
         if self._elsewhere is not None:
