@@ -6,6 +6,7 @@ admin's, and says so with 403.
 """
 
 import hmac
+import logging
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from portbroker.admin.failures import Failures
 from portbroker.errors import CallError
 from portbroker.headers import OURS, client_credential
 from portbroker.keyring import Keyring
+
+log = logging.getLogger("portbroker.admin")
 
 LOCAL = Who("local", "local")
 """Commands of the OS user that runs the server."""
@@ -56,6 +59,7 @@ class SignIn:
             if refusal.status == 401:
                 self._failures.check(remote)
                 self._failures.add(remote)
+                log.warning("a sign-in from %s failed: %s", visible(remote) or "nowhere", refusal.message)
             raise
 
 

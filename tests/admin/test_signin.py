@@ -163,3 +163,11 @@ def test_no_more_addresses_are_remembered_than_fit() -> None:
     for number in range(5000):
         failures.add(f"10.0.{number >> 8}.{number & 255}")
     assert len(failures._full_at) == 4096
+
+
+async def test_a_failed_sign_in_is_in_the_log_without_what_was_shown(
+    admin: Admin, caplog: pytest.LogCaptureFixture
+) -> None:
+    await admin.as_("pb-" + "z" * 43).get(KEYS)
+    assert "a sign-in from 127.0.0.1 failed" in caplog.text
+    assert "zzzz" not in caplog.text
