@@ -152,6 +152,11 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
         self._clients.closed(self)
 
+    def _read_on(self) -> None:
+        if self._reading_paused and not self.transport.is_closing():
+            self._reading_paused = False
+            self.transport.resume_reading()
+
     def _deafen(self) -> None:
         if self._parser is not None:
             self._parser.close()
@@ -175,9 +180,8 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         self._task = self._loop.create_task(self._serve(self._requests.popleft()))
-        if self._reading_paused and not self._requests and not self.transport.is_closing():
-            self._reading_paused = False
-            self.transport.resume_reading()
+        if self._reading_paused and not self._requests:
+            self._read_on()
 
     async def _serve(self, request: Request) -> None:
         """Have a request answered, then go on to what came after it."""
@@ -225,6 +229,7 @@ class Connection(asyncio.Protocol):
         self._deafen()
         if patiently and not self.transport.is_closing():
             self.transport.write_eof()
+            self._read_on()  # what it still sends would make the system drop what it was told
             self._timer.cancel()
             self._timer = self._loop.call_later(LINGER, self.transport.abort)
         else:
