@@ -15,6 +15,7 @@ from portbroker.admin.failures import Failures
 from portbroker.errors import CallError
 from portbroker.headers import OURS, client_credential
 from portbroker.keyring import Keyring
+from portbroker.wire import visible
 
 log = logging.getLogger("portbroker.admin")
 
