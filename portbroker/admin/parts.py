@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from portbroker.admin.scrape import scraped
 from portbroker.conversation import Json
 from portbroker.gateway import Gateway
 from portbroker.keyring import Keyring
@@ -71,6 +72,8 @@ class Admin:
 
     async def handle(self, request: Request) -> Reply:
         """Carry out one admin call."""
+        if self._api is None and (reply := await scraped(request, self._parts)):
+            return reply
         if self._api is None:
             from portbroker.admin.joined import joined  # what only an admin needs costs memory and start-up time
 
