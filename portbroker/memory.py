@@ -4,7 +4,7 @@ import ctypes
 import gc
 import sys
 
-_NEW_OBJECTS = 10_000
+_NEW_OBJECTS = 50_000
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _LARGE = 128 * 1024
