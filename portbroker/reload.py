@@ -30,7 +30,7 @@ from portbroker.watch import LOOK_EVERY, changes
 
 log = logging.getLogger("portbroker.reload")
 
-RESTART_ONLY = ("server", "database")
+RESTART_ONLY = ("server", "database", "auth", "usage", "limits")
 """Sections that are read at the start."""
 
 

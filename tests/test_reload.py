@@ -382,6 +382,23 @@ async def test_fields_that_ask_for_a_restart_are_named_and_the_rest_applies(
         assert served.reloader.status.last.restart == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("auth: {calls: key}", "auth.calls"),
+        ("usage: {retention: 1d}", "usage.retention"),
+        ("limits: {backend: database}", "limits.backend"),
+        ("database: {url: 'sqlite:///./other.db'}", "database.url"),
+        ("server: {state: elsewhere}", "server.state"),
+    ],
+)
+async def test_what_is_read_at_the_start_is_never_changed_in_silence(text: str, field: str, tmp_path: Path) -> None:
+    async with file_of(tmp_path) as (path, provider), following(path, watch=False) as served:
+        assert await served.save(f"{marked(provider.url, 2)}{text}\n")
+        assert served.reloader.status.last is not None
+        assert served.reloader.status.last.restart == (field,)
+
+
 # calls
 
 
