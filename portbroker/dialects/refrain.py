@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import orjson
 
 from portbroker.dialects import Strand, StreamDecoder
+from portbroker.sse import SSEEvent
 
 _MARK: Final = "\u2318 another text"
 _MARKED: Final = orjson.dumps(_MARK)
@@ -21,13 +22,14 @@ More: TypeAlias = Callable[[bytes], bytes | None]
 
 
 class Refrain:
-    """The bytes before and after the text in events of one line, both quotes of it included."""
+    """The bytes before and after the text in events of one name and one line, both quotes of it included."""
 
     __slots__ = ("_after", "_before", "strand")
 
-    def __init__(self, strand: Strand, before: bytes, after: bytes) -> None:
+    def __init__(self, strand: Strand, name: str | None, before: bytes, after: bytes) -> None:
         self.strand = strand
-        self._before, self._after = b"data: " + before, after + b"\n\n"
+        head = b"event: %b\n" % name.encode() if name else b""
+        self._before, self._after = head + b"data: " + before, after + b"\n\n"
 
     def more(self, take: Callable[[str], str], pen: Callable[[str], bytes]) -> More:
         """What puts the text of one whole event that is the same but for it through `take` and `pen`."""
@@ -53,8 +55,9 @@ class Refrain:
         return more
 
 
-def learn(payload: bytes, decoder: StreamDecoder) -> Refrain | None:
-    """The refrain of a chunk that is plain; None where it is not to be had."""
+def learn(event: SSEEvent, decoder: StreamDecoder) -> Refrain | None:
+    """The refrain of an event that is plain; None where it is not to be had."""
+    name, payload = event
     try:
         plain = decoder.plain(orjson.loads(payload))
         if plain is None:
@@ -65,7 +68,7 @@ def learn(payload: bytes, decoder: StreamDecoder) -> Refrain | None:
         other = decoder.plain(orjson.loads(before + _MARKED + after)) if quoted else None
     except orjson.JSONDecodeError:
         return None
-    return Refrain(strand, before + b'"', b'"' + after) if other == (strand, _MARK) else None
+    return Refrain(strand, name, before + b'"', b'"' + after) if other == (strand, _MARK) else None
 
 
 class Refrains:
@@ -77,14 +80,14 @@ class Refrains:
         self._known: dict[Strand, Refrain] = {}
         self._tries = _TRIES
 
-    def of(self, payload: bytes, decoder: StreamDecoder) -> Refrain | None:
-        """The refrain of what the decoder goes on with, which the last event's data may be an example of."""
+    def of(self, last: SSEEvent, decoder: StreamDecoder) -> Refrain | None:
+        """The refrain of what the decoder goes on with, which the last event may be an example of."""
         strand = decoder.strand
         if strand is None:
             return None
         if self._tries:
             self._tries -= 1
-            learned = learn(payload, decoder)
+            learned = learn(last, decoder)
             if learned is not None and learned.strand == strand:
                 self._known[strand] = learned
         return self._known.get(strand)

@@ -12,6 +12,7 @@ from portbroker.call import Call
 from portbroker.cases.parts import plain_target
 from portbroker.config.options import Options
 from portbroker.conversation import AnswerContext, Report
+from portbroker.dialects import TEXTS as ANTHROPIC_TEXTS
 from portbroker.dialects import Dialect
 from portbroker.dialects.openai_chat.decode_stream import StreamDecoder
 from portbroker.dialects.refrain import Refrain, Refrains, learn
@@ -47,7 +48,7 @@ def found_by(refrain: Refrain | None, data: bytes) -> str | None:
 
 
 def refrain_of(delta: Any) -> Refrain | None:
-    return learn(payload(delta), speaking(delta))
+    return learn((None, payload(delta)), speaking(delta))
 
 
 @pytest.mark.parametrize("text", ["hi", " ", "é", "\u2028", 'a "quoted" \\ word', "\n\n", "😀", "}]}"])
@@ -79,7 +80,7 @@ def test_any_other_chunk_has_to_be_read(data: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["gpt-x", ":", ",", "assistant", "content", "id"])
 def test_a_text_that_stands_elsewhere_too_is_not_taken_for_the_other(text: str) -> None:
-    found = learn(payload({"content": text}), speaking({"content": text}))
+    found = learn((None, payload({"content": text})), speaking({"content": text}))
     if found is not None:
         assert found_by(found, payload({"content": "another"})) == "another"
         assert found_by(found, payload({"content": text}, model="another")) is None
@@ -87,7 +88,7 @@ def test_a_text_that_stands_elsewhere_too_is_not_taken_for_the_other(text: str) 
 
 def test_a_provider_whose_chunks_all_differ_costs_few_looks() -> None:
     refrains, decoder = Refrains(), speaking({"content": "a"})
-    found = [refrains.of(payload({"content": "a"}, nonce=str(n)), decoder) for n in range(8)]
+    found = [refrains.of((None, payload({"content": "a"}, nonce=str(n))), decoder) for n in range(8)]
     assert len({id(one) for one in found}) == 4
 
 
@@ -122,12 +123,40 @@ def test_a_stream_says_the_same_however_it_was_read(
     assert told(events, client, context) == told([b"".join(events)], client, context)
 
 
-def told(reads: list[bytes], client: Dialect, context: Any) -> tuple[Any, ...]:
+BLOCKS = {
+    "text_delta": {"type": "text", "text": ""},
+    "thinking_delta": {"type": "thinking", "thinking": "", "signature": ""},
+    "input_json_delta": {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {}},
+}
+BLOCK = st.tuples(st.sampled_from(sorted(BLOCKS)), st.lists(TEXTS, max_size=6), st.booleans())
+
+
+@given(st.lists(BLOCK, max_size=4), st.sampled_from([ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES]), st.booleans())
+def test_a_stream_of_named_events_says_the_same_however_it_was_read(
+    blocks: list[tuple[str, list[str], bool]], client: Dialect, pings: bool
+) -> None:
+    said: list[Any] = [{"type": "message_start", "message": {"id": "msg_1", "model": "m", "usage": {}}}]
+    for index, (kind, texts, odd) in enumerate(blocks):
+        said.append({"type": "content_block_start", "index": index, "content_block": BLOCKS[kind]})
+        deltas = [{"type": kind, ANTHROPIC_TEXTS[kind]: text} for text in texts]
+        deltas += [{"type": "signature_delta", "signature": "s"}] * (odd and kind == "thinking_delta")
+        said += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+        said += [{"type": "ping"}] * pings
+        said.append({"type": "content_block_stop", "index": index})
+    said += [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}}, {"type": "message_stop"}]
+    events = [b"event: %b\n" % one["type"].encode() + event(orjson.dumps(one)) for one in said]
+    context = {"call_id": "x" * 24, "created": 1}
+    assert told(events, client, context, ANTHROPIC_MESSAGES) == told(
+        [b"".join(events)], client, context, ANTHROPIC_MESSAGES
+    )
+
+
+def told(reads: list[bytes], client: Dialect, context: Any, provider: Dialect = OPENAI_CHAT) -> tuple[Any, ...]:
     asked = Asked(
-        Call(b"{}", {}, "", True, client), plain_target(OPENAI_CHAT, Options()), RuleContext(),
+        Call(b"{}", {}, "", True, client), plain_target(provider, Options()), RuleContext(),
         AnswerContext(**context), Report(), "req_x",
     )  # fmt: skip
-    answer = Passing(asked, swallow_usage=False) if client is OPENAI_CHAT else Translating(asked)
+    answer = Passing(asked, swallow_usage=False) if client is provider else Translating(asked)
     out = b""
     for read in reads:
         out += answer.feed(read)

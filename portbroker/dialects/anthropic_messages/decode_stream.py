@@ -6,7 +6,7 @@ The one rule: an event is handed on as the dict that it is. What is understood i
 from collections.abc import Callable
 
 from portbroker.conversation import AnswerContext, Event, Json, Report
-from portbroker.dialects import Strand
+from portbroker.dialects import TEXTS, Strand
 from portbroker.dialects.faults import holds_fault, read_fault
 from portbroker.errors import ProviderError
 
@@ -24,10 +24,11 @@ _STARTS: dict[str, type] = {"text": str, "thinking": str, "citations": list}
 class StreamDecoder:
     """One answer in flight. Its state: whether it has begun and ended, and what was counted so far."""
 
-    __slots__ = ("_begun", "finished", "finishing", "usage")
+    __slots__ = ("_begun", "_last", "finished", "finishing", "usage")
 
     def __init__(self, context: AnswerContext, report: Report) -> None:
         self._begun = False
+        self._last: Json | None = None  # the last event, if it was a delta
         self.finished = False
         self.finishing = False
         self.usage: Json | None = None
@@ -39,7 +40,9 @@ class StreamDecoder:
             return self._stray(chunk)
         if kind == "content_block_delta" and self._begun:
             _check_delta(chunk)
+            self._last = chunk
             return [chunk]
+        self._last = None
         if kind == "message_start":
             return self._start(chunk)
         if kind == "error":
@@ -50,15 +53,26 @@ class StreamDecoder:
 
     @property
     def strand(self) -> Strand | None:
-        """None: every chunk is looked at."""
-        return None
+        """What the last event went on with: nothing of it is kept here, and so more of it may come at any time."""
+        said = self.plain(self._last) if self._last is not None else None
+        return said[0] if said is not None else None
 
     @property
     def index(self) -> int:
-        return 0
+        return self._last["index"] if self._last is not None else 0
 
     def plain(self, chunk: object) -> tuple[Strand, str] | None:
-        return None
+        """The strand and the text of a delta that holds nothing else."""
+        if not isinstance(chunk, dict) or len(chunk) != 3 or chunk.get("type") != "content_block_delta":
+            return None
+        index, delta = chunk.get("index"), chunk.get("delta")
+        if type(index) is not int or not isinstance(delta, dict) or len(delta) != 2:
+            return None
+        kind = delta.get("type")
+        if not isinstance(kind, str) or kind not in TEXTS:
+            return None
+        text = delta.get(TEXTS[kind])
+        return ((kind, index), text) if isinstance(text, str) and text else None
 
     @property
     def take(self) -> Callable[[str], str]:
