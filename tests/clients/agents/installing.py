@@ -35,7 +35,16 @@ def install(directory: Path) -> Installed:
     modules = directory / "node_modules"
     if any(_version(modules / name) != version for name, version in PACKAGES.items()):
         wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
-        command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", *wanted]
+        command = [
+            "npm",
+            "install",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--no-save",
+            "--loglevel=error",
+            *wanted,
+        ]
         subprocess.run(command, cwd=directory, check=True, timeout=900)
     return Installed(
         claude=[str(modules / "@anthropic-ai/claude-code-linux-x64/claude")],

@@ -64,7 +64,7 @@ def install(directory: Path) -> dict[str, list[str]]:
     (directory / "package.json").write_text('{"name": "toolkits", "private": true, "type": "module"}')
     if not (directory / "node_modules" / "zod").exists():
         packages = [f"{name}@{version}" for name, version in NPM.items()]
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-save"]
+        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
         subprocess.run(["npm", "install", *options, *packages], cwd=directory, check=True, timeout=600)
     return {".py": [str(python)], ".mjs": ["node"]}
 
