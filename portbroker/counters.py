@@ -49,6 +49,7 @@ class Counters:
     """The shared memory. `columns` are the workers that there may be, `rows` the keys that may be active at a time."""
 
     def __init__(self, columns: int = 1, rows: int = 16384, clock: Callable[[], float] = time.monotonic) -> None:
+        self.workers = columns
         self._rows = rows
         self._columns = rows * _ROW  # where the calls under way begin
         # Pages that nobody touches take no memory.

@@ -6,6 +6,7 @@ The one rule: by name and with the time handed in; whoever waits is called back 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from portbroker.policy import Limits, Quota
 
@@ -91,13 +92,18 @@ class Pass:
 
 
 class LimitBook:
-    """The gates of all providers and keys, by name; they outlive the configuration that set their quotas."""
+    """The gates of all providers and keys, by name; they outlive the configuration that set their quotas.
 
-    def __init__(self) -> None:
+    `share` is how many processes keep one limit together: each keeps an equal part of it.
+    """
+
+    def __init__(self, share: int = 1) -> None:
+        self.share = share
         self._gates: dict[tuple[str, str], Gate] = {}
 
     def free_at(self, provider: str, key: str, limits: Limits, tokens: int, now: float) -> float:
         """When an attempt may begin, or queue up; 0.0: now, infinity: when somebody else has ended."""
+        limits = _part_of(limits, self.share)
         whole, each = self._gate(provider, "", limits.provider, now), self._gate(provider, key, limits.each_key, now)
         if _is_full(each, limits.each_key) or (_is_full(whole, limits.provider) and _no_room(whole, limits.provider)):
             return float("inf")
@@ -105,6 +111,7 @@ class LimitBook:
 
     def begin(self, provider: str, key: str, limits: Limits, tokens: int, now: float) -> Pass:
         """Take what an attempt needs, when `free_at` said now."""
+        limits = _part_of(limits, self.share)
         whole, each = self._gate(provider, "", limits.provider, now), self._gate(provider, key, limits.each_key, now)
         leave = Pass((whole, each), tokens)
         for gate in leave.gates:
@@ -143,6 +150,24 @@ class LimitBook:
             gate = self._gates[provider, key] = Gate()
         gate.set(quota, now)
         return gate
+
+
+@lru_cache(maxsize=4096)
+def _part_of(limits: Limits, share: int) -> Limits:
+    """What one of so many processes may ask, which is at least something."""
+    return Limits(_quota_part(limits.provider, share), _quota_part(limits.each_key, share))
+
+
+def _quota_part(quota: Quota, share: int) -> Quota:
+    def part(most: int | None) -> int | None:
+        return None if most is None else max(1, most // share)
+
+    return Quota(
+        part(quota.concurrency),
+        -(-quota.queue // share),
+        part(quota.requests_per_minute),
+        part(quota.tokens_per_minute),
+    )
 
 
 def _is_full(gate: Gate, quota: Quota) -> bool:

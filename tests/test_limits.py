@@ -85,3 +85,19 @@ def test_a_budget_that_a_reload_changes_holds_from_then_on() -> None:
     assert begin(book, large, now=1.0) is None
     assert begin(book, large, now=2.0) is not None
     assert book.free_at("P", "k", Limits(NONE, NONE), 10**9, 2.0) == 0.0
+
+
+def test_several_processes_keep_a_limit_together() -> None:
+    limits = Limits(Quota(concurrency=7, queue=3, requests_per_minute=100), Quota(requests_per_minute=2))
+    granted = 0
+    for _ in range(3):
+        book = LimitBook(share=3)
+        passes: list[Pass] = []
+        while book.free_at("A", f"key {len(passes)}", limits, 0, 0.0) == 0.0:
+            passes.append(book.begin("A", f"key {len(passes)}", limits, 0, 0.0))
+        assert sum(one.queued for one in passes) == 1
+        granted += sum(not one.queued for one in passes)
+    assert granted == 6
+    book = LimitBook(share=3)
+    book.end(book.begin("A", "k", limits, 0, 0.0), 0, 0.0)
+    assert book.free_at("A", "k", limits, 0, 0.0) > 0.0  # its part of 2 is one, and never none

@@ -88,6 +88,8 @@ async def _follow(orders: "Orders", sockets: Sequence[socket.socket], counters: 
         listening = await stack.enter_async_context(
             serving(first.snapshot, sockets, max_body=max_body, token=token, state=state, counted=orders.count)
         )
+        if counters is not None:
+            listening.gateway.attempts.common.limits.share = counters.workers
         supervised = Supervised(Path(first.loaded.file), orders.questions)
         listening.parts.configuration, listening.parts.counts = supervised, supervised.counts
         _switch(listening, first)
