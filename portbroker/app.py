@@ -183,8 +183,8 @@ async def serve(path: Path, loaded: Loaded, snapshot: Snapshot, *, host: str, po
         reloader = Reloader(path, loaded, snapshot, listening, history_of(path, loaded))
         listening.parts.configuration = reloader
         _on_signal(lambda: reloader.trigger("SIGHUP"), *_RELOADING)
-        log.info("serving %s, revision %s", listening.url, snapshot.revision)
         with announced(state.directory, listening.url, token):
+            log.info("serving %s, revision %s", listening.url, snapshot.revision)
             async with reloading(reloader):
                 await stop.wait()
         _on_signal(listening.clients.hurry, *_ENDING)
