@@ -32,7 +32,9 @@ class Place:
 
 def add_url(parser: argparse.ArgumentParser) -> None:
     """The arguments by which a gateway is named."""
-    parser.add_argument("--url", type=_url, help="the gateway (default: the one that runs here, or as the file says)")
+    parser.add_argument(
+        "--url", type=_url, help="the gateway (default: $PORTBROKER_URL, the one that runs here, or what the file says)"
+    )
     parser.add_argument("--config", metavar="FILE", help=f"its file (default: $PORTBROKER_CONFIG, else {DEFAULT})")
 
 
@@ -49,11 +51,13 @@ def place_of(args: argparse.Namespace) -> Place:
     from portbroker.cli.sessions import session_for
 
     file = file_of(args)
+    named = args.url or setting("PORTBROKER_URL").rstrip("/")
     server = running_server(file) if file else None
-    if server and args.url in (None, server.url):
+    if server and named in ("", server.url):
         return Place(server.url, "the server that runs here", server.token)
-    if args.url:
-        return Place(args.url, "--url", setting("PORTBROKER_ADMIN_KEY") or session_for(args.url))
+    if named:
+        told_by = "--url" if args.url else "$PORTBROKER_URL"
+        return Place(named, told_by, setting("PORTBROKER_ADMIN_KEY") or session_for(named))
     loaded = compiled_or_none(file)[0] if file else None
     if loaded is None:
         return Place(_HERE, "the default")

@@ -21,13 +21,13 @@ def _words(cell: Cell) -> str:
     codes = ", ".join(f"`{adaptation}`" for adaptation in cell.adaptations)
     if cell.fate == "changed":
         return ", ".join(filter(None, (f"**changed**: {cell.why}" if cell.why else "**changed**", codes)))
-    return {"carried": "carried", "none": "", "unneeded": "no need"}.get(cell.fate) or f"**lost**, {codes}"
+    return {"carried": "carried", "none": "-", "unneeded": "no need"}.get(cell.fate) or f"**lost**, {codes}"
 
 
 def _calls(group: str) -> Callable[[], str]:
     def made() -> str:
         asks = [ask for ask in ASKS if ask.group == group]
-        rows = [(ask.name, *(_words(grid.asked(ask, *pair)) if pair[0] in ask.said else "-" for pair in _TRANSLATED))
+        rows = [(ask.name, *(_words(grid.asked(ask, *pair)) for pair in _TRANSLATED))
                 for ask in asks]  # fmt: skip
         return table(("in the call", *_HEAD), rows)
 
@@ -37,10 +37,10 @@ def _calls(group: str) -> Callable[[], str]:
 def _answers() -> str:
     rows: list[tuple[str, ...]] = []
     for part in PARTS:
-        cells = [{grid.answered(part, *pair, stream=stream) for stream in (False, True)} for pair in _TRANSLATED]
+        cells = [{grid.answered(part, *pair, stream=stream) for stream in part.ways} for pair in _TRANSLATED]
         rows.append((part.name, *(_both(each) for each in cells)))
     proofs = (grid.proven(*pair) for pair in _TRANSLATED)
-    rows.append((THOUGHTFUL.name, *("-" if proof.fate == "none" else _words(proof) for proof in proofs)))
+    rows.append((THOUGHTFUL.name, *map(_words, proofs)))
     return table(("in the answer", *_HEAD), rows)
 
 

@@ -27,13 +27,15 @@ class Told:
     stop: str = ""
     usage: tuple[int, int, int] = (0, 0, 0)
     """All input, of it from the cache, and output."""
+    cites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Part:
     """One thing that an answer may hold. `turn` says it; `reads` is what a client must have understood.
 
-    `mends` are the changes that a provider's own body needs to say it, where `turn` cannot.
+    `mends` are the changes that a provider's own body needs to say it, where `turn` cannot; `streams` says whether
+    they can be made to its stream, too.
     """
 
     name: str
@@ -42,6 +44,12 @@ class Part:
     value: Any
     mends: Mapping[str, Callable[[Json], None]]
     group: str = "text"
+    streams: bool = True
+
+    @property
+    def ways(self) -> tuple[bool, ...]:
+        """Whole, and streamed."""
+        return (False, True) if self.streams else (False,)
 
 
 def _stop(reasons: Mapping[str, str]) -> Mapping[str, Callable[[Json], None]]:
@@ -57,6 +65,32 @@ def _stop(reasons: Mapping[str, str]) -> Mapping[str, Callable[[Json], None]]:
     return {A: anthropic, C: chat, R: responses}
 
 
+def _cite_page(provider: str) -> Callable[[Json], None]:
+    page: Json = {"url": PAGE, "title": "T"}
+
+    def anthropic(body: Json) -> None:
+        about = {"type": "web_search_result_location", "encrypted_index": "e", "cited_text": "Hello"}
+        body["content"][0]["citations"] = [{**about, **page}]
+
+    def chat(body: Json) -> None:
+        where = {**page, "start_index": 0, "end_index": 5}
+        body["choices"][0]["message"]["annotations"] = [{"type": "url_citation", "url_citation": where}]
+
+    def responses(body: Json) -> None:
+        where = {"type": "url_citation", **page, "start_index": 0, "end_index": 5}
+        body["output"][0]["content"][0]["annotations"] = [where]
+
+    return {A: anthropic, C: chat, R: responses}[provider]
+
+
+def _cite_document(body: Json) -> None:
+    body["content"][0]["citations"] = [
+        {"type": "char_location", "cited_text": "Hello", "document_index": 0, "document_title": "d",
+         "start_char_index": 0, "end_char_index": 5},
+    ]  # fmt: skip
+
+
+PAGE = "https://example.com/page"
 PARTS = (
     Part("text", Turn("Hello there"), lambda t: t.text, "Hello there", {}),
     Part("that the answer was cut at its limit", Turn("Hello"), lambda t: t.stop, "limit",
@@ -64,6 +98,10 @@ PARTS = (
     Part("that the provider refused", Turn("No."), lambda t: t.stop, "refusal",
          _stop({A: "refusal", C: "content_filter", R: "content_filter"})),
     Part("tokens: input, from the cache, output", Turn("Hello"), lambda t: t.usage, (60, 20, 9), {}),
+    Part("pages of the web that it cites", Turn("Hello"), lambda t: t.cites, (PAGE,),
+         {d: _cite_page(d) for d in (A, C, R)}, streams=False),
+    Part("words of a document that it cites", Turn("Hello"), lambda t: t.cites, ("Hello",), {A: _cite_document},
+         streams=False),
     Part("two calls at once", Turn("I look.", CALLS), lambda t: t.calls,
          tuple((call.name, call.arguments) for call in CALLS), {}, "tools"),
     Part("that calls are wanted", Turn("", CALLS[:1]), lambda t: t.stop, "calls", {}, "tools"),
@@ -142,6 +180,7 @@ def _anthropic(body: Json) -> Told:
         _STOPS.get(body["stop_reason"], ""),
         (usage["input_tokens"] + cached + (usage.get("cache_creation_input_tokens") or 0), cached,
          usage["output_tokens"]),
+        tuple(cite.get("url") or cite["cited_text"] for block in blocks for cite in block.get("citations") or []),
     )  # fmt: skip
 
 
@@ -180,6 +219,7 @@ def _chat(body: Json) -> Told:
         message.get("reasoning_content") or "",
         _STOPS.get(choice["finish_reason"], ""),
         (usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"], usage["completion_tokens"]),
+        tuple(note["url_citation"]["url"] for note in message.get("annotations") or []),
     )
 
 
@@ -217,6 +257,7 @@ def _responses(body: Json) -> Told:
         "".join(part["text"] for item in output if item["type"] == "reasoning" for part in item["summary"]),
         "refusal" if refused else _STOPS.get(reason, "calls" if called else ""),
         (usage["input_tokens"], usage["input_tokens_details"]["cached_tokens"], usage["output_tokens"]),
+        tuple(note["url"] for item in messages for part in item["content"] for note in part.get("annotations", ())),
     )
 
 

@@ -85,6 +85,8 @@ def asked(ask: Ask, client: str, provider: str, *, stream: bool = False) -> Cell
 
 def answered(part: Part, client: str, provider: str, *, stream: bool) -> Cell:
     """What becomes of it on the way back."""
+    if part.mends and provider not in part.mends:
+        return Cell("none")
     _, answering = put(answers.asking(part, client, stream=stream), client, provider)
     before = len(answering.reading.asked.report)
     if stream:
@@ -95,7 +97,7 @@ def answered(part: Part, client: str, provider: str, *, stream: bool) -> Cell:
     reported = tuple(str(adaptation) for adaptation in list(answering.reading.asked.report)[before:])
     if part.reads(told) == part.value:
         return Cell("changed" if reported else "carried", reported)
-    return Cell("lost" if reported else "silent", reported, f"{part.reads(told)!r}")
+    return Cell("lost" if reported else "silent", reported)
 
 
 def proven(client: str, provider: str) -> Cell:
