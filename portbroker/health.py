@@ -27,6 +27,8 @@ PROBE_HOLDS = 5.0
 """Seconds that one call through a half-open place keeps others waiting; a slow answer must not hold up a sound one."""
 KEPT = 4096
 """Rests of keys and models that are remembered."""
+_RECORDS = 256
+"""Records of providers from which on those are dropped that say nothing any more."""
 _FORGOTTEN = 3600.0
 """Seconds after its end that a rest is forgotten, and with it how long the next one would be."""
 
@@ -228,8 +230,16 @@ class Health:
         record = self._records.get(provider)
         if record is None or record.length != breaker.window:
             in_a_row = record.in_a_row if record else 0
+            if len(self._records) >= _RECORDS:
+                self._forget_idle()
             record = self._records[provider] = Record(in_a_row, Window(breaker.window), breaker.window)
         return record
+
+    def _forget_idle(self) -> None:
+        """Drop the records that say nothing any more: of providers that are gone, mostly."""
+        now = self.clock()
+        resting = {place[0] for place in self._rests}
+        self._records = {n: r for n, r in self._records.items() if n in resting or r.window.sums(now)[0]}
 
     def _too_often(self, record: Record, breaker: Breaker, now: float) -> bool:
         if record.in_a_row >= breaker.failures:

@@ -16,6 +16,8 @@ _SHAPED = re.compile(
     r"(?P<value>\b(?:sk|pk|gsk|xai|pplx|hf|r8|fw|nvapi|ghp)[-_][\w.-]{8,}|\bAIza[\w-]{12,}|\beyJ[\w.-]{16,}"
     r"|\b(?=\w*\d)(?=\w*[A-Za-z])\w{32,})"
 )
+_COUNT = re.compile(r"""["']?\w*tokens["']?\s*:\s+\d+\W*$""")
+"""Says how many tokens, and is none: `max_output_tokens: 100`."""
 _IN_URL = re.compile(r"""://(?P<value>[^\s"']+)@""")
 _WORD = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}]+""")
 
@@ -42,7 +44,7 @@ def _masked(line: str, column: int) -> tuple[str, int]:
     for pattern in (_IN_URL, _NAMED, _SHAPED):
         for found in reversed(list(pattern.finditer(line))):
             start, end = found.span("value")
-            if "{{" in found["value"]:
+            if "{{" in found["value"] or _COUNT.match(found[0]):
                 continue
             line = line[:start] + _MASK + line[end:]
             column = start if start <= column < end else column - (end - start - len(_MASK)) * (end <= column)

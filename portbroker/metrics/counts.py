@@ -12,6 +12,8 @@ Key: TypeAlias = tuple[str | int, ...]
 
 MOST_SERIES = 1000
 """Series of one name."""
+MOST_REVISIONS = 50
+"""Revisions that are told apart; of more, the first is forgotten."""
 OTHER = "other"
 
 SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -46,8 +48,10 @@ class Counts:
         every: dict[Key, list[float]] = getattr(self, name)
         numbers = every.get(key)
         if numbers is None:
-            if len(every) >= MOST_SERIES:
-                key = (*(OTHER for _ in key[:-1]), key[-1]) if name in ("calls", "attempts") else (OTHER,) * len(key)
+            if name == "revisions" and len(every) >= MOST_REVISIONS:
+                del every[next(iter(every))]
+            elif len(every) >= MOST_SERIES:
+                key = _other(name, key)
             numbers = every.setdefault(key, [0.0] * NAMES[name])
         return numbers
 
@@ -79,3 +83,8 @@ class Counts:
             for row in record[name]:
                 counts.add(name, tuple(row[:-width]), [float(number) for number in row[-width:]])
         return counts
+
+
+def _other(name: str, key: Key) -> Key:
+    """The series of all that come too late; how a call or an attempt ended is told all the same."""
+    return (*(OTHER for _ in key[:-1]), key[-1]) if name in ("calls", "attempts") else (OTHER,) * len(key)

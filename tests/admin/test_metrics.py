@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from portbroker.metrics import Counts, Meter
-from portbroker.metrics.counts import MOST_SERIES
+from portbroker.metrics.counts import MOST_REVISIONS, MOST_SERIES
 from portbroker.metrics.tally import LONGEST, Tally
 from portbroker.usage import AttemptRecord, Exchange
 from tests.admin.calls import Admin, admin_of, admin_of_file
@@ -153,6 +153,18 @@ def test_series_are_bounded_whatever_names_there_are() -> None:
     assert len(counts.answers) == len(counts.attempts) == MOST_SERIES + 1
     assert counts.attempts["other", "other", "ok"] == [50]
     assert counts.answers["other", "other"][0] == 500
+
+
+def test_of_many_revisions_the_last_are_told() -> None:
+    meter = Meter()
+    for number in range(MOST_REVISIONS + 3):
+        made = exchange()
+        made.revision = f"r{number}"
+        meter.record(made, routed=True)
+    counts = meter.take()
+    assert len(counts.revisions) == MOST_REVISIONS
+    assert ("r2",) not in counts.revisions
+    assert counts.revisions[f"r{MOST_REVISIONS + 2}",] == [1, 0]
 
 
 def test_counts_survive_the_way_to_another_process_and_add_up() -> None:

@@ -61,3 +61,15 @@ def test_the_caret_stays_under_its_word_behind_a_secret() -> None:
 
 def test_a_template_is_no_secret() -> None:
     assert "{{ evn.KEY }}" in shown('    api_key: "{{ evn.KEY }}"', 14)
+
+
+@pytest.mark.parametrize(
+    "line", ["  max_output_tokens: 100", "  m: {context_window: 9, max_output_tokens: 200}}", '"max_tokens": 5,']
+)
+def test_a_number_of_tokens_is_no_secret(line: str) -> None:
+    assert shown(line, 1).split("\n")[0] == f" 1 | {line}"
+
+
+def test_a_token_of_digits_is_one() -> None:
+    assert "123456" not in shown("  my_token: 123456", 1)
+    assert "123456" not in shown("  tokens: sk-123456789", 1)
