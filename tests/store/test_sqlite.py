@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from portbroker.store import StoreDown, StoreError
-from portbroker.store.records import UsageFilter
+from portbroker.store.records import UsageFilter, UsageQuery
 from portbroker.store.sqlite import SqliteDatabase
 from tests.store.databases import opened
 from tests.store.samples import api_key, entry, event
@@ -100,11 +100,37 @@ async def test_who_waits_behind_a_lock_waits_seconds_and_not_minutes(
                 await asyncio.sleep(0.05)
 
 
+async def test_who_adds_up_a_great_deal_keeps_nobody_from_their_calls_and_is_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portbroker.store.sqlite.database.LONGEST", 1.0)
+    path = tmp_path / "x.db"
+    async with opened(SqliteDatabase(path)) as store:
+        await store.record([event()])
+        with contextlib.closing(sqlite3.connect(path)) as db, db:  # so many that adding them up takes minutes
+            db.execute("ALTER TABLE events RENAME TO one")
+            db.execute(
+                "CREATE VIEW events AS WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 1000000000)"
+                " SELECT one.* FROM one, n"
+            )
+        long = asyncio.ensure_future(store.usage(UsageQuery((), UsageFilter(outcome="ok"))))
+        for _ in range(10):
+            await asyncio.sleep(0.02)
+            begun = time.monotonic()
+            await store.release("none")
+            assert time.monotonic() - begun < 0.8
+            assert not long.done()
+        with pytest.raises(StoreDown, match="did not answer within 1 s"):
+            await long
+        async with asyncio.timeout(1):  # and the thread is free again
+            assert await store.keys() == []
+
+
 async def test_a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_room(tmp_path: Path) -> None:
     database = SqliteDatabase(tmp_path / "x.db")
     async with opened(database) as store:
         await store.record([event()])
-        db = database._connection._db
+        db = database._writing.connection._db
         assert db is not None
         db.execute("PRAGMA max_page_count = 1")  # as many as there are: for SQLite, the disk is full
         many = [event(at=number) for number in range(500)]

@@ -1,4 +1,4 @@
-"""One connection to the file: opening it, its tables, its transactions. For one thread.
+"""A connection to the file: opening it, its tables, its transactions. For one thread.
 
 The one rule: a transaction is over, one way or the other, when a function here returns.
 """
@@ -55,6 +55,11 @@ class Connection:
             with self._told():
                 self._db.close()
             self._db, self._durable = None, None
+
+    def break_off(self) -> None:
+        """Have what is being carried out fail; from another thread."""
+        if (db := self._db) is not None:
+            db.interrupt()
 
     def call(self, name: str, arguments: dict[str, Any]) -> Any:
         """Carry out an operation in a transaction of its own."""
