@@ -50,9 +50,11 @@ class Books:
         return Entry(uuid7(at), at, caller, route, dialect, client)
 
     async def admit(self, entry: Entry, facts: Facts, targets: Callable[[], list[Target]]) -> None:
-        """Let the call through. Raises `CallError` for who has had enough, `GatewayError` when nobody knows."""
-        if entry.caller.bounded:
-            entry.leave = await self._admission.admit(entry.caller, facts, targets(), entry.id)
+        """Let the call of a bounded caller through.
+
+        Raises `CallError` when the caller has had enough, `GatewayError` when nobody can say.
+        """
+        entry.leave = await self._admission.admit(entry.caller, facts, targets(), entry.id)
 
     def end(self, entry: Entry, exchange: Exchange) -> None:
         """The call is over: enter it. Nothing happens when it was entered before."""

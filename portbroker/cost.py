@@ -13,6 +13,7 @@ from portbroker.conversation import Json
 
 _NANO = 1_000_000_000
 _MILLION = 1_000_000
+_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
 _LONGEST = 32_000
 """Output tokens that a call may come to when neither it nor the catalog says."""
 
@@ -70,17 +71,13 @@ def tokens_of(usage: Json | None) -> Tokens:
     """The tokens of canonical usage, whose `input_tokens` are those that no cache knew."""
     if not usage:
         return Tokens()
-    cached, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
+    uncached, cached, written, output = [
+        count if type(count := usage.get(name)) is int and count > 0 else 0 for name in _COUNTS
+    ]
     details = usage.get("output_tokens_details")
-    reasoning = _count(details, "thinking_tokens") if isinstance(details, dict) else 0
-    return Tokens(
-        _count(usage, "input_tokens") + cached + written, _count(usage, "output_tokens"), cached, written, reasoning
-    )
-
-
-def _count(usage: Json, name: str) -> int:
-    value: Any = usage.get(name)
-    return value if type(value) is int and value > 0 else 0
+    thought = details.get("thinking_tokens") if isinstance(details, dict) else None
+    reasoning = thought if type(thought) is int and thought > 0 else 0
+    return Tokens(uncached + cached + written, output, cached, written, reasoning)
 
 
 def most_output(asked: Any, known: int | None) -> int:

@@ -98,7 +98,9 @@ class Gateway:
             exchange.partial = True  # cancelled: the client left, or the server is stopping
             raise
         finally:
-            self._end(entry, exchange, reply)
+            exchange.status = reply.status
+            if entry is not None and entry.open:
+                self._end(entry, exchange, reply)
             reply.before_last = None  # which holds the reply itself: a call must not wait for the garbage collector
             self.meter.record(exchange, routed=route is not None)
             self._calls.record(exchange)
@@ -141,7 +143,7 @@ class Gateway:
         self, asking: Asking, snapshot: Snapshot, exchange: Exchange, entry: Entry | None, reply: Reply
     ) -> None:
         carriage = self.attempts.begin(asking, snapshot, exchange)
-        if entry is not None and self.books is not None:
+        if asking.caller.bounded and entry is not None and self.books is not None:
             await self.books.admit(entry, carriage.facts, carriage.candidates)
         opened = await carriage.open()
         if asking.call.stream:
@@ -164,7 +166,8 @@ class Gateway:
                 headers["content-type"] = "application/json"
                 reply.whole(200, headers, relay.opened.result())
         finally:
-            self._end(entry, exchange, reply, opened)
+            if entry is None or entry.open:
+                self._end(entry, exchange, reply, opened)
             if not relay.ended:
                 relay.cancel()
             opened.close()

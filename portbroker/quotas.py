@@ -149,23 +149,28 @@ def refusal(caller: Caller, grant: Grant, tokens: int, dialect: str) -> CallErro
 def told(limits: KeyLimits, grant: Grant, dialect: str) -> dict[str, str]:
     """The limits of a key and what is left of them, as clients of this dialect read it."""
     headers: dict[str, str] = {}
+    spell = _anthropic if dialect == "anthropic.messages" else _openai
     for what, limit, left in (
         ("requests", limits.requests_per_minute, grant.requests_left),
         ("tokens", limits.tokens_per_minute, grant.tokens_left),
     ):
         if limit is not None and left is not None:
             wait = 60 if grant.lacking != what or grant.wait == inf else max(1, ceil(grant.wait))
-            spell = _anthropic if dialect == "anthropic.messages" else _openai
-            headers |= spell(what, limit, left, wait)
+            spell(headers, what, limit, left if left > 0 else 0, wait)
     return headers
 
 
-def _anthropic(what: str, limit: int, left: int, wait: int) -> dict[str, str]:
-    return {
-        f"anthropic-ratelimit-{what}-limit": str(limit),
-        f"anthropic-ratelimit-{what}-remaining": str(max(0, left)),
-        f"anthropic-ratelimit-{what}-reset": _moment(int(time.time()) + wait),
-    }
+_NAMES = {
+    what: tuple(f"anthropic-ratelimit-{what}-{part}" for part in ("limit", "remaining", "reset"))
+    + tuple(f"x-ratelimit-{part}-{what}" for part in ("limit", "remaining", "reset"))
+    for what in ("requests", "tokens")
+}
+
+
+def _anthropic(headers: dict[str, str], what: str, limit: int, left: int, wait: int) -> None:
+    of_limit, remaining, reset, *_ = _NAMES[what]
+    headers[of_limit], headers[remaining] = str(limit), str(left)
+    headers[reset] = _moment(int(time.time()) + wait)
 
 
 @lru_cache(maxsize=128)  # in one second, most calls tell the same
@@ -173,9 +178,7 @@ def _moment(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _openai(what: str, limit: int, left: int, wait: int) -> dict[str, str]:
-    return {
-        f"x-ratelimit-limit-{what}": str(limit),
-        f"x-ratelimit-remaining-{what}": str(max(0, left)),
-        f"x-ratelimit-reset-{what}": f"{wait // 60}m{wait % 60}s" if wait >= 60 else f"{wait}s",
-    }
+def _openai(headers: dict[str, str], what: str, limit: int, left: int, wait: int) -> None:
+    *_, of_limit, remaining, reset = _NAMES[what]
+    headers[of_limit], headers[remaining] = str(limit), str(left)
+    headers[reset] = f"{wait // 60}m{wait % 60}s" if wait >= 60 else f"{wait}s"
