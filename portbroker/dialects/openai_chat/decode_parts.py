@@ -3,10 +3,9 @@
 The one rule: what a part means is said here, what a target can take of it is not; only a part of unknown type is lost.
 """
 
-from collections.abc import Callable
-
 from portbroker.conversation import Block, Json, Report
-from portbroker.dialects.attachments import attached, cache_mark, no_sound, picture
+from portbroker.dialects.attachments import attached, picture
+from portbroker.dialects.read_parts import Readers, read_audio, read_parts, read_refusal, read_text, titled
 from portbroker.dialects.reading import list_in, object_in, refuse, text_in
 
 
@@ -16,34 +15,8 @@ def decode_content(content: object, place: str, report: Report) -> list[Block]:
         return [Block({"type": "text", "text": content}, place, "content")]
     if not isinstance(content, list):
         refuse(f"{place}.content", "a string or an array of parts")
-    blocks = []
-    for index, part in enumerate(content):
-        path = f"{place}.content[{index}]"
-        data = decode_part(object_in(part, path), path)
-        if data is None:
-            report.add("dropped", path)
-        else:
-            blocks.append(Block(data, place, index))
-    return blocks
-
-
-def decode_part(part: Json, path: str) -> Json | None:
-    """One part as a block, its cache mark kept; None when its type is unknown."""
-    kind = part.get("type")
-    decode = _PARTS.get(kind) if isinstance(kind, str) else refuse(f"{path}.type", "a string")
-    if decode is None:
-        return None
-    block = decode(part, path)
-    mark = cache_mark(part)
-    return {**block, "cache_control": mark} if mark else block
-
-
-def _text(part: Json, path: str) -> Json:
-    return {"type": "text", "text": text_in(part.get("text"), f"{path}.text")}
-
-
-def _refusal(part: Json, path: str) -> Json:
-    return {"type": "text", "text": text_in(part.get("refusal"), f"{path}.refusal"), "_refusal": True}
+    read = read_parts(content, f"{place}.content", report, _READERS)
+    return [Block(data, place, index) for index, data in read]
 
 
 def _image(part: Json, path: str) -> Json:
@@ -55,15 +28,10 @@ def _image(part: Json, path: str) -> Json:
     return {**block, "_detail": image["detail"]} if image.get("detail") else block
 
 
-def _audio(part: Json, path: str) -> Json:
-    return no_sound(object_in(part.get("input_audio"), f"{path}.input_audio"))
-
-
 def _file(part: Json, path: str) -> Json:
     path = f"{path}.file"
     file = object_in(part.get("file"), path)
-    title = file.get("filename")
-    named: Json = {"title": title} if isinstance(title, str) and title else {}
+    named = titled(file)
     if file.get("file_data") is None:
         file_id = text_in(file.get("file_id"), f"{path}.file_id")
         return {"type": "document", "source": {"type": "file", "file_id": file_id}, **named}
@@ -71,11 +39,11 @@ def _file(part: Json, path: str) -> Json:
     return attached(text_in(file["file_data"], path), named, path)
 
 
-_PARTS: dict[str, Callable[[Json, str], Json]] = {
-    "text": _text,
-    "refusal": _refusal,
+_READERS: Readers = {
+    "text": read_text,
+    "refusal": read_refusal,
     "image_url": _image,
-    "input_audio": _audio,
+    "input_audio": read_audio,
     "file": _file,
 }
 

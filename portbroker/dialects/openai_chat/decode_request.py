@@ -4,9 +4,8 @@ The one rule: a scalar takes Anthropic's name where Anthropic has one; every oth
 client gave it, so that a target may still know it. What only exact replay needs begins with an underscore.
 """
 
-from typing import Any
-
 from portbroker.conversation import AnswerContext, Conversation, Json, Report
+from portbroker.dialects.asked import form_kind, present, schema_form, tier_params, user_params
 from portbroker.dialects.openai_chat.decode_messages import decode_messages
 from portbroker.dialects.openai_chat.decode_tools import decode_tools
 from portbroker.dialects.reading import (
@@ -28,8 +27,6 @@ _READ = frozenset({
 })  # fmt: skip
 # Words that a chat body does not have: they must not pass for canonical ones, nor keys with an underscore for ours.
 _TAKEN = frozenset({"stop_sequences", "output_config"})
-
-_TIERS = {"auto": "auto", "default": "standard_only"}
 
 
 def decode_request(body: Json, report: Report) -> Conversation:
@@ -62,13 +59,13 @@ def _params(body: Json, stops: list[str], choice_path: str, report: Report) -> J
             report.add("dropped", key)
         elif key not in _READ and value is not None:
             params[key] = value
-    params |= _present(
+    params |= present(
         max_tokens=_limit(body),
         stop_sequences=stops or None,
         temperature=optional_number(body, "temperature"),
         top_p=optional_number(body, "top_p"),
     )
-    params |= _user(body) | _tier(body) | _output(body)
+    params |= user_params(body) | tier_params(body) | _output(body)
     params["_names"] = {
         "stop_sequences": "stop",
         "output_config.format": "response_format",
@@ -76,10 +73,6 @@ def _params(body: Json, stops: list[str], choice_path: str, report: Report) -> J
     }
     optional_count(body, "n")
     return params
-
-
-def _present(**values: Any) -> Json:
-    return {key: value for key, value in values.items() if value is not None}
 
 
 def _limit(body: Json) -> int | None:
@@ -96,25 +89,10 @@ def _stops(body: Json) -> list[str]:
     return [text_in(stop, f"stop[{index}]") for index, stop in enumerate(list_in(value, "stop"))]
 
 
-def _user(body: Json) -> Json:
-    user, safety = optional_text(body, "user"), optional_text(body, "safety_identifier")
-    metadata = body.get("metadata")
-    params = _present(_user=user, _safety_identifier=safety, _metadata=metadata)
-    name = safety or user
-    return {**params, "metadata": {"user_id": name}} if name else params
-
-
-def _tier(body: Json) -> Json:
-    tier = optional_text(body, "service_tier")
-    if tier is None:
-        return {}
-    return {"service_tier": _TIERS[tier]} if tier in _TIERS else {"_service_tier": tier}
-
-
 def _output(body: Json) -> Json:
     """`thinking` and `output_config`, from how hard to think and what to answer with."""
     effort = optional_text(body, "reasoning_effort")
-    config = _present(effort=effort if effort != "none" else None, format=_format(body))
+    config = present(effort=effort if effort != "none" else None, format=_format(body))
     params: Json = {"output_config": config} if config else {}
     if effort:
         params["thinking"] = {"type": "disabled" if effort == "none" else "adaptive"}
@@ -123,22 +101,12 @@ def _output(body: Json) -> Json:
 
 def _format(body: Json) -> Json | None:
     """The wanted form of the answer; `json_object` has no schema, and Anthropic has no such form."""
-    value = body.get("response_format")
-    if value is None:
+    form, kind = form_kind(body.get("response_format"), "response_format")
+    if kind == "text":
         return None
-    kind = object_in(value, "response_format").get("type")
-    if kind in ("text", None):
-        return None
-    if kind == "json_object":
-        return {"type": "json_object"}
-    if kind != "json_schema":
-        refuse("response_format.type", "one of text, json_object and json_schema")
     path = "response_format.json_schema"
-    named = object_in(value.get("json_schema"), path)
-    if named.get("schema") is None:
-        return {"type": "json_object"}
-    extra = {f"_{key}": named[key] for key in ("name", "description", "strict") if named.get(key) is not None}
-    return {"type": "json_schema", "schema": object_in(named["schema"], f"{path}.schema"), **extra}
+    named = object_in(form.get("json_schema"), path) if kind == "json_schema" else {}
+    return {"type": "json_object"} if named.get("schema") is None else schema_form(named, path)
 
 
 def _include_usage(body: Json) -> bool:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from portbroker.conversation import Json, Report, Tool
 from portbroker.dialects.attachments import cache_mark
 from portbroker.dialects.custom_tools import as_object, told_grammar
-from portbroker.dialects.reading import list_in, object_in, optional_flag, optional_list, refuse, text_in
-
-_NO_PARAMETERS: Json = {"type": "object", "properties": {}}
+from portbroker.dialects.offered import described, function_tool, one_at_a_time
+from portbroker.dialects.reading import list_in, object_in, optional_list, refuse, text_in
 
 
 @dataclass(slots=True)
@@ -38,7 +37,7 @@ def decode_tools(body: Json, report: Report) -> Tools:
             tools.offered.append(Tool(data, path))
     for index, value in enumerate(optional_list(body.get("functions"), "functions")):
         path = f"functions[{index}]"
-        tools.offered.append(Tool(_function(object_in(value, path), path), path))
+        tools.offered.append(Tool(function_tool(object_in(value, path), path), path))
     tools.custom = frozenset(tool.data["name"] for tool in tools.offered if "_custom" in tool.data)
     _choose(tools, body)
     return tools
@@ -49,33 +48,16 @@ def _tool(tool: Json, path: str) -> Json | None:
     if kind == "custom":
         data = _custom(object_in(tool.get("custom"), f"{path}.custom"), f"{path}.custom")
     elif kind == "function":
-        data = _function(object_in(tool.get("function"), f"{path}.function"), f"{path}.function")
+        data = function_tool(object_in(tool.get("function"), f"{path}.function"), f"{path}.function")
     else:
         return None if isinstance(kind, str) else refuse(f"{path}.type", "a string")
     mark = cache_mark(tool)
     return {**data, "cache_control": mark} if mark else data
 
 
-def _function(function: Json, path: str) -> Json:
-    data = _named(function, path)
-    parameters = function.get("parameters")
-    schema = object_in(parameters, f"{path}.parameters") if parameters is not None else {}
-    data["input_schema"] = {"type": "object", **schema} if schema else _NO_PARAMETERS
-    if function.get("strict") is True:
-        data["strict"] = True
-    return data
-
-
 def _custom(custom: Json, path: str) -> Json:
     """A tool that takes free text as one that takes an object; its grammar, which has no field, in the description."""
-    return {**as_object(_named(custom, path), _grammar(custom.get("format"), f"{path}.format")), "_custom": custom}
-
-
-def _named(function: Json, path: str) -> Json:
-    data: Json = {"name": text_in(function.get("name"), f"{path}.name")}
-    if function.get("description"):
-        data["description"] = text_in(function["description"], f"{path}.description")
-    return data
+    return {**as_object(described(custom, path), _grammar(custom.get("format"), f"{path}.format")), "_custom": custom}
 
 
 def _grammar(form: object, path: str) -> str:
@@ -96,8 +78,7 @@ def _choose(tools: Tools, body: Json) -> None:
         value = text_in(allowed.get("mode", "auto"), "tool_choice.allowed_tools.mode")
     if value is not None:
         tools.choice = _choice(value, tools.choice_path)
-    if optional_flag(body, "parallel_tool_calls") is False:
-        tools.choice = {**(tools.choice or {"type": "auto"}), "disable_parallel_tool_use": True}
+    tools.choice = one_at_a_time(body, tools.choice)
 
 
 def _choice(value: object, path: str) -> Json:

@@ -9,9 +9,7 @@ from typing import Final
 
 from portbroker.config.options import Options
 from portbroker.conversation import Block, Json, Report
-from portbroker.dialects.written import inlined, no_citations, search_result, summary
-
-NO_VISION: Final = "[image omitted: this model does not accept images]"
+from portbroker.dialects.write_parts import Words, write_block
 
 
 def text_part(text: str) -> Json:
@@ -71,23 +69,7 @@ def encode_blocks(blocks: Sequence[Block], options: Options, report: Report) -> 
 
 def encode_block(data: Json, path: str, options: Options, report: Report) -> list[Json]:
     """The parts of one block; none for what is blank or cannot travel. `path` is its place."""
-    kind = data["type"]
-    if kind == "text":
-        parts = [text_part(data["text"])] if data["text"].strip() else []
-    elif kind == "image":
-        parts = [_image(data, path, options, report)]
-    elif kind == "document":
-        parts = _document(data, path, options, report)
-    elif kind == "search_result":
-        parts = [text_part(search_result(data, path, report))]
-    elif kind == "compaction" and data.get("content"):
-        parts = [text_part(summary(data))]
-    else:
-        report.add("dropped", path)
-        return []
-    if parts and options.cache != "none":
-        parts[-1] = _marked(parts[-1], data, options)
-    return parts
+    return write_block(data, path, options, report, _WORDS)
 
 
 def _marked(part: Json, data: Json, options: Options) -> Json:
@@ -97,48 +79,14 @@ def _marked(part: Json, data: Json, options: Options) -> Json:
     return {**part, **cache_mark(data, options)}
 
 
-def _image(data: Json, path: str, options: Options, report: Report) -> Json:
-    """An image part, or the text that stands for an image that cannot travel."""
-    source = data["source"]
-    kind = source["type"]
-    detail = {"detail": data["_detail"]} if "_detail" in data else {}
-    if options.vision and kind == "base64":
-        url = f"data:{source['media_type']};base64,{source['data']}"
-        return {"type": "image_url", "image_url": {"url": url, **detail}}
-    if options.vision and kind == "url":
-        return {"type": "image_url", "image_url": {"url": source["url"], **detail}}
-    report.add("dropped", path)
-    if not options.vision:
-        return text_part(NO_VISION)
-    what = f"file {source['file_id']}" if kind == "file" else f"{kind} source"
-    return text_part(f"[image omitted: {what} is not available to this provider]")
+def _image(url: str, detail: object) -> Json:
+    return {"type": "image_url", "image_url": {"url": url, **({"detail": detail} if detail is not None else {})}}
 
 
-def _document(data: Json, path: str, options: Options, report: Report) -> list[Json]:
-    source = data["source"]
-    kind = source["type"]
-    no_citations(data, path, report)
-    if kind == "text":
-        return [text_part(inlined(data, source["data"]))]
-    if kind == "content":
-        return _content_document(data, path, options, report)
-    if kind == "base64" and options.documents == "file":
-        url = f"data:{source['media_type']};base64,{source['data']}"
-        return [{"type": "file", "file": {"filename": data.get("title") or "document.pdf", "file_data": url}}]
-    report.add("dropped", path)
-    what = source.get("url") or source.get("file_id") or data.get("title") or "document.pdf"
-    return [text_part(f"[document omitted: {what} could not be passed to this provider]")]
+def _file(source: Json, title: str) -> Json | None:
+    if source["type"] != "base64":
+        return None
+    return {"type": "file", "file": {"filename": title, "file_data": source["url"]}}
 
 
-def _content_document(data: Json, path: str, options: Options, report: Report) -> list[Json]:
-    """A document made of blocks: its texts inline, its images after it."""
-    content = data["source"]["content"]
-    if isinstance(content, str):
-        return [text_part(inlined(data, content))]
-    parts = [
-        part
-        for index, inner in enumerate(content)
-        for part in encode_block(inner, f"{path}.source.content[{index}]", options, report)
-    ]
-    texts = "\n\n".join(part["text"] for part in parts if part["type"] == "text")
-    return [text_part(inlined(data, texts)), *(part for part in parts if part["type"] != "text")]
+_WORDS: Final = Words(text_part, _image, _file, _marked)

@@ -4,9 +4,8 @@ The one rule: a scalar takes Anthropic's name where Anthropic has one; every oth
 client gave it, so that a target may still know it.
 """
 
-from typing import Any
-
 from portbroker.conversation import AnswerContext, Block, Conversation, Json, Report
+from portbroker.dialects.asked import form_kind, present, schema_form, tier_params, user_params
 from portbroker.dialects.openai_responses.decode_items import Items
 from portbroker.dialects.openai_responses.decode_tools import Tools
 from portbroker.dialects.openai_responses.stored import refuse_unheld
@@ -32,8 +31,6 @@ _READ = frozenset({
 # Words that a Responses body does not have: they must not pass for canonical ones, nor keys with an underscore
 # for ours.
 _TAKEN = frozenset({"stop_sequences", "output_config", "thinking", "max_tokens"})
-
-_TIERS = {"auto": "auto", "default": "standard_only"}
 
 _NAMES = {
     "max_tokens": "max_output_tokens",
@@ -90,32 +87,14 @@ def _params(body: Json, report: Report) -> Json:
     for index, wanted in enumerate(optional_list(body.get("include"), "include")):
         if wanted != _ENCRYPTED:
             report.add("dropped", f"include[{index}]")
-    params |= _present(
+    params |= present(
         max_tokens=optional_count(body, "max_output_tokens"),
         temperature=optional_number(body, "temperature"),
         top_p=optional_number(body, "top_p"),
     )
-    params |= _user(body) | _tier(body) | _output(body)
+    params |= user_params(body) | tier_params(body) | _output(body)
     params["_names"] = _NAMES
     return params
-
-
-def _present(**values: Any) -> Json:
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _user(body: Json) -> Json:
-    user, safety = optional_text(body, "user"), optional_text(body, "safety_identifier")
-    params = _present(_user=user, _safety_identifier=safety, _metadata=body.get("metadata"))
-    name = safety or user
-    return {**params, "metadata": {"user_id": name}} if name else params
-
-
-def _tier(body: Json) -> Json:
-    tier = optional_text(body, "service_tier")
-    if tier is None:
-        return {}
-    return {"service_tier": _TIERS[tier]} if tier in _TIERS else {"_service_tier": tier}
 
 
 def _output(body: Json) -> Json:
@@ -123,7 +102,7 @@ def _output(body: Json) -> Json:
     reasoning = _object(body, "reasoning")
     effort = reasoning.get("effort")
     text = _object(body, "text")
-    config = _present(effort=effort if effort != "none" else None, format=_format(text.get("format")))
+    config = present(effort=effort if effort != "none" else None, format=_format(text.get("format")))
     params: Json = {"output_config": config} if config else {}
     if effort and text_in(effort, "reasoning.effort"):
         shown: Json = {"display": "summarized"} if _shown(reasoning) else {}
@@ -140,19 +119,10 @@ def _object(body: Json, key: str) -> Json:
 
 def _format(value: object) -> Json | None:
     """The wanted form of the answer; `json_object` has no schema, and Anthropic has no such form."""
-    if value is None:
-        return None
-    path = "text.format"
-    form = object_in(value, path)
-    kind = form.get("type")
-    if kind in ("text", None):
-        return None
-    if kind == "json_object":
-        return {"type": "json_object"}
-    if kind != "json_schema":
-        refuse(f"{path}.type", "one of text, json_object and json_schema")
-    extra = {f"_{key}": form[key] for key in ("name", "description", "strict") if form.get(key) is not None}
-    return {"type": "json_schema", "schema": object_in(form.get("schema"), f"{path}.schema"), **extra}
+    form, kind = form_kind(value, "text.format")
+    if kind == "json_schema":
+        return schema_form(form, "text.format")
+    return {"type": kind} if kind == "json_object" else None
 
 
 def _answer(body: Json, model: str, tools: Tools) -> AnswerContext:

@@ -8,10 +8,10 @@ from typing import Any
 
 from portbroker.conversation import Json, Report, Tool
 from portbroker.dialects.custom_tools import as_object, told_grammar
+from portbroker.dialects.offered import described, function_tool, one_at_a_time
 from portbroker.dialects.openai_responses.flat_names import FlatNames
-from portbroker.dialects.reading import list_in, object_in, optional_flag, optional_list, refuse, text_in
+from portbroker.dialects.reading import list_in, object_in, optional_list, refuse, text_in
 
-_NO_PARAMETERS: Json = {"type": "object", "properties": {}}
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 
 
@@ -36,17 +36,17 @@ class Tools:
         if tool.get("type") != "namespace":
             self._member(tool, path, "")
             return
-        namespace = text_in(tool.get("name"), f"{path}.name")
+        whole = described(tool, path)
         for index, member in enumerate(optional_list(tool.get("tools"), f"{path}.tools")):
             where = f"{path}.tools[{index}]"
-            self._member(object_in(member, where), where, namespace)
+            self._member(_led(object_in(member, where), where, whole, index), where, whole["name"])
 
     def _member(self, tool: Json, path: str, namespace: str) -> None:
         kind = tool.get("type")
         if kind not in ("function", "custom") or not _is_direct(tool):
             self._report.add("dropped", path)
             return
-        data = _function(tool, path) if kind == "function" else _custom(tool, path)
+        data = function_tool(tool, path) if kind == "function" else _custom(tool, path)
         flat = self.names.put(data["name"], namespace, kind)
         self._offered[flat] = Tool({**data, "name": flat}, path)
 
@@ -56,10 +56,7 @@ class Tools:
         if isinstance(value, dict) and value.get("type") == "allowed_tools":
             self._allow(value)
             value = value.get("mode", "auto")
-        choice = None if value is None else self._choice(value)
-        if optional_flag(body, "parallel_tool_calls") is False:
-            choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
-        return choice
+        return one_at_a_time(body, None if value is None else self._choice(value))
 
     def _choice(self, value: object) -> Json:
         if isinstance(value, str):
@@ -84,31 +81,23 @@ class Tools:
         return self.names.put(name, namespace if isinstance(namespace, str) else "")
 
 
+def _led(member: Json, path: str, namespace: Json, index: int) -> Json:
+    """A tool of a namespace. The first one says what there is to be said of them all, since nothing else could."""
+    if index or "description" not in namespace:
+        return member
+    told = f"{namespace['name']} (every tool whose name begins so): {namespace['description']}"
+    own = described(member, path).get("description")
+    return {**member, "description": f"{own}\n\n{told}" if own else told}
+
+
 def _is_direct(tool: Json) -> bool:
     """Whether the model itself may call the tool, and not only a program that it writes."""
     callers = tool.get("allowed_callers")
     return not isinstance(callers, list) or not callers or "direct" in callers
 
 
-def _function(tool: Json, path: str) -> Json:
-    data = _described(tool, path)
-    parameters = tool.get("parameters")
-    schema: Json = object_in(parameters, f"{path}.parameters") if parameters is not None else {}
-    data["input_schema"] = {"type": "object", **schema} if schema else _NO_PARAMETERS
-    if tool.get("strict") is True:
-        data["strict"] = True
-    return data
-
-
 def _custom(tool: Json, path: str) -> Json:
-    return {**as_object(_described(tool, path), _grammar(tool.get("format"), f"{path}.format")), "_custom": tool}
-
-
-def _described(tool: Json, path: str) -> Json:
-    data: Json = {"name": text_in(tool.get("name"), f"{path}.name")}
-    if tool.get("description"):
-        data["description"] = text_in(tool["description"], f"{path}.description")
-    return data
+    return {**as_object(described(tool, path), _grammar(tool.get("format"), f"{path}.format")), "_custom": tool}
 
 
 def _grammar(form: Any, path: str) -> str:

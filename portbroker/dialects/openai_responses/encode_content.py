@@ -5,13 +5,13 @@ and an adaptation always.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from portbroker.config.options import Options
 from portbroker.conversation import Block, Json, Report
 from portbroker.dialects.results import failed, reference
-from portbroker.dialects.written import compact, inlined, no_citations, search_result, summary
-
-_NO_VISION = "[image omitted: this model does not accept images]"
+from portbroker.dialects.write_parts import Words, write_block
+from portbroker.dialects.written import compact
 
 
 def text_part(text: str) -> Json:
@@ -25,23 +25,28 @@ def encode_blocks(blocks: Iterable[Block], options: Options, report: Report) -> 
 
 def encode_block(data: Json, path: str, options: Options, report: Report) -> list[Json]:
     """The parts of one block; none for what is blank or cannot travel. `path` is its place."""
-    kind = data["type"]
-    if kind == "text":
-        parts = [text_part(data["text"])] if data["text"].strip() else []
-    elif kind == "image":
-        parts = [_image(data, path, options, report)]
-    elif kind == "document":
-        parts = _document(data, path, options, report)
-    elif kind == "search_result":
-        parts = [text_part(search_result(data, path, report))]
-    elif kind == "compaction" and data.get("content"):
-        parts = [text_part(summary(data))]
-    else:
-        report.add("dropped", path)
-        return []
-    if parts and options.cache == "openai_breakpoint" and isinstance(data.get("cache_control"), dict):
-        parts[-1] = {**parts[-1], "prompt_cache_breakpoint": {"mode": "explicit"}}
-    return parts
+    return write_block(data, path, options, report, _WORDS)
+
+
+def _image(url: str, detail: object) -> Json:
+    return {"type": "input_image", "image_url": url, "detail": detail if isinstance(detail, str) else "auto"}
+
+
+def _file(source: Json, title: str) -> Json | None:
+    if source["type"] == "url":
+        return {"type": "input_file", "file_url": source["url"]}
+    if source["type"] == "base64":
+        return {"type": "input_file", "filename": title, "file_data": source["url"]}
+    return None
+
+
+def _marked(part: Json, data: Json, options: Options) -> Json:
+    if options.cache != "openai_breakpoint" or not isinstance(data.get("cache_control"), dict):
+        return part
+    return {**part, "prompt_cache_breakpoint": {"mode": "explicit"}}
+
+
+_WORDS: Final = Words(text_part, _image, _file, _marked)
 
 
 def encode_output(block: Block, options: Options, report: Report) -> str | list[Json]:
@@ -67,49 +72,3 @@ def _inner(block: Block, options: Options, report: Report) -> list[Json]:
         else:
             parts += encode_block(inner, path, options, report)
     return parts
-
-
-def _image(data: Json, path: str, options: Options, report: Report) -> Json:
-    source = data["source"]
-    kind = source["type"]
-    if options.vision and kind in ("base64", "url"):
-        url = source["url"] if kind == "url" else f"data:{source['media_type']};base64,{source['data']}"
-        detail = data.get("_detail")
-        return {"type": "input_image", "image_url": url, "detail": detail if isinstance(detail, str) else "auto"}
-    report.add("dropped", path)
-    if not options.vision:
-        return text_part(_NO_VISION)
-    what = f"file {source['file_id']}" if kind == "file" else f"{kind} source"
-    return text_part(f"[image omitted: {what} is not available to this provider]")
-
-
-def _document(data: Json, path: str, options: Options, report: Report) -> list[Json]:
-    source = data["source"]
-    kind = source["type"]
-    no_citations(data, path, report)
-    if kind == "text":
-        return [text_part(inlined(data, source["data"]))]
-    if kind == "content":
-        return _content_document(data, path, options, report)
-    if options.documents == "file" and kind == "url":
-        return [{"type": "input_file", "file_url": source["url"]}]
-    if options.documents == "file" and kind == "base64":
-        url = f"data:{source['media_type']};base64,{source['data']}"
-        return [{"type": "input_file", "filename": data.get("title") or "document.pdf", "file_data": url}]
-    report.add("dropped", path)
-    what = source.get("url") or source.get("file_id") or data.get("title") or "document.pdf"
-    return [text_part(f"[document omitted: {what} could not be passed to this provider]")]
-
-
-def _content_document(data: Json, path: str, options: Options, report: Report) -> list[Json]:
-    """A document made of blocks: its texts inline, its pictures after it."""
-    content = data["source"]["content"]
-    if isinstance(content, str):
-        return [text_part(inlined(data, content))]
-    parts = [
-        part
-        for index, inner in enumerate(content)
-        for part in encode_block(inner, f"{path}.source.content[{index}]", options, report)
-    ]
-    texts = "\n\n".join(part["text"] for part in parts if part["type"] == "input_text")
-    return [text_part(inlined(data, texts)), *(part for part in parts if part["type"] != "input_text")]

@@ -345,6 +345,20 @@ def test_any_body_is_read_or_refused(items: list[Json], rest: Json) -> None:
         decode_request({"model": "m", "input": items, **rest}, Report())
 
 
+def test_the_first_tool_of_a_namespace_says_what_the_namespace_is() -> None:
+    read = {"type": "function", "name": "read", "description": "Reads a file."}
+    for first, told in ((read, "Reads a file.\n\n"), ({"type": "function", "name": "read"}, "")):
+        space = {
+            "type": "namespace",
+            "name": "fs",
+            "description": "Files of the user.",
+            "tools": [first, {**read, "name": "b"}],
+        }
+        tools = [tool.data for tool in decode(tools=[space])[0].tools]
+        assert tools[0]["description"] == told + "fs (every tool whose name begins so): Files of the user."
+        assert tools[1]["description"] == "Reads a file."
+
+
 def test_an_earlier_conversation_goes_before_what_is_new() -> None:
     earlier = [{"type": "message", "role": "user", "content": "a"}, {"type": "function_call", "call_id": "c"}]
     body = {"model": "m", "previous_response_id": "resp_1", "input": "b", "instructions": "I"}
