@@ -26,9 +26,14 @@ EXAMPLES = """\
   portbroker translate --provider Groq < body.json
   portbroker translate --provider OpenAI --model gpt-5-mini --json < body.json
 
-dialects: anthropic.messages (anthropic), openai.chat (openai)"""
+dialects: anthropic.messages (anthropic), openai.chat (openai), openai.responses (responses)"""
 
-_SHORT: Final = {"anthropic": "anthropic.messages", "openai": "openai.chat", "chat": "openai.chat"}
+_SHORT: Final = {
+    "anthropic": "anthropic.messages",
+    "openai": "openai.chat",
+    "chat": "openai.chat",
+    "responses": "openai.responses",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
