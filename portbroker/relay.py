@@ -48,7 +48,6 @@ class Relay:
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self.error: ProviderError | None = None
-        self.first_byte_at: float | None = None
         self._stream = stream
         self._provider = provider
         self._last = last
@@ -75,7 +74,6 @@ class Relay:
         if reveals("\n".join(headers.values()), secrets):  # all at once first: it hardly ever is so
             headers = {n: v for n, v in headers.items() if not reveals(v, secrets)}
         self.headers = headers
-        self.first_byte_at = self._loop.time()
         kind = headers.get("content-type", "")
         self._streaming = self._stream and 200 <= status < 300 and "json" not in kind and "html" not in kind
         if self._streaming:

@@ -45,6 +45,7 @@ class Connection(asyncio.Protocol):
         self._received = 0  # bytes of this answer
         self._barren = 0  # bytes since the last that was body
         self._head_ready = False
+        self._flowing = False  # the head was handed over, and what follows is the body as it is
         self._interim = False
         self._complete = False
         self._fields.clear()
@@ -118,9 +119,17 @@ class Connection(asyncio.Protocol):
             self.transport.abort()  # nobody asked for this: it must not become the answer to the next request
             return
         self._received += len(data)
+        if self._received > self._limits.body_bytes:
+            self._break(attempt, f"sent an answer larger than {self._limits.body_bytes} bytes")
+            return
         try:
             self._parser.feed_data(data)
-            self._deliver(attempt, len(data))
+            pieces = self._pieces
+            if self._flowing and len(pieces) == 1 and not self._complete and attempt.sink is not None:
+                self._barren = 0
+                attempt.sink.data(pieces.pop())  # as nearly every segment of a stream: more of a body, and no more
+            else:
+                self._deliver(attempt, len(data))
         except httptools.HttpParserUpgrade:
             self._break(attempt, "wants to change to another protocol")
         except httptools.HttpParserError as error:
@@ -175,14 +184,13 @@ class Connection(asyncio.Protocol):
         """Give the sink what the parser made of one segment, in one piece."""
         if self._surplus:
             raise WireFault("sent more than one answer")
-        if self._received > self._limits.body_bytes:
-            raise WireFault(f"sent an answer larger than {self._limits.body_bytes} bytes")
         if self._head_ready:
             self._head_ready = False
             if not 200 <= self._status <= 599:
                 raise WireFault(f"sent an answer that is not HTTP (status {self._status})")
             attempt.answered(self._status, self._headers())
             if not self._complete:
+                self._flowing = self._inflater is None
                 self.watch(attempt.due())
         if self._pieces:
             self._barren = 0

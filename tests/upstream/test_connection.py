@@ -121,6 +121,11 @@ def test_an_answer_cut_at_every_byte_is_the_same_answer() -> None:
         assert _bytewise([data[i : i + 1] for i in range(len(data))]) == _bytewise([data])
 
 
+def test_what_frames_the_chunks_of_a_long_stream_never_adds_up_to_a_head() -> None:
+    frames = [part for _ in range(30_000) for part in (b"5\r\n", b"hello", b"\r\n")]  # twice as much as a head may have
+    assert _bytewise([CHUNKED, *frames, b"0\r\n\r\n"])[2:] == (b"hello" * 30_000, True)
+
+
 def _bytewise(parts: list[bytes]) -> tuple[int, Mapping[str, str], bytes, bool]:
     """An answer whose provider waits, after each part, until that has been read."""
 
