@@ -22,13 +22,13 @@ _QUOTE_LIMIT = 200
 
 
 def _asked(messages: Any) -> str:
-    """The text of the last user message."""
+    """The text of the last user message, without what agents put before it in tags."""
     for message in reversed(messages if isinstance(messages, list) else []):
         if isinstance(message, dict) and message.get("role") == "user":
             content = message.get("content")
             parts = content if isinstance(content, list) else [{"text": content}]
-            texts = [part.get("text") for part in parts if isinstance(part, dict)]
-            return "\n".join(text for text in texts if isinstance(text, str))
+            texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+            return "\n".join([text for text in texts if not text.lstrip().startswith("<")] or texts)
     return ""
 
 

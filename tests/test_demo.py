@@ -18,6 +18,14 @@ def test_an_answer_says_what_it_is_and_what_was_asked() -> None:
     assert answer["usage"]["output_tokens"] > 0
 
 
+def test_what_an_agent_puts_before_the_words_of_its_user_is_not_quoted() -> None:
+    said = [{"type": "text", "text": "<system-reminder>a</system-reminder>"}, {"type": "text", "text": "Hello!"}]
+    answer = json.loads(whole({"messages": [{"role": "user", "content": said}]}))
+    assert "You said: “Hello!”" in answer["choices"][0]["message"]["content"]
+    alone = json.loads(whole({"messages": [{"role": "user", "content": "<p>Hello!</p>"}]}))
+    assert "“<p>Hello!</p>”" in alone["choices"][0]["message"]["content"]
+
+
 def test_a_stream_says_the_same_as_a_whole_answer() -> None:
     said = ""
     for event in chunks(ASK):

@@ -28,7 +28,7 @@ def look(file: Path | None) -> tuple[list[Finding], Snapshot | None]:
         doubtful(
             ABOUT,
             f"{provider.name} is inactive: {provider.reason}",
-            "set it here or in .env; others are called meanwhile",
+            _awake(provider.reason),
         )
         for provider in snapshot.providers.values()
         if not provider.active
@@ -36,3 +36,9 @@ def look(file: Path | None) -> tuple[list[Finding], Snapshot | None]:
     if snapshot.demo:
         findings.append(doubtful(ABOUT, "no provider has a key: the built-in demo answers", "set one, as in .env"))
     return findings, snapshot
+
+
+def _awake(reason: str) -> str:
+    """What makes a provider take calls."""
+    missing = reason.endswith("is not set")
+    return "set it in the environment or in .env; others are called meanwhile" if missing else "fine, if it is meant so"
