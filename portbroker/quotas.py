@@ -42,6 +42,9 @@ class Quotas(Protocol):
     def end(self, caller: Caller, grant: Grant, by: int) -> None:
         """The call is over; its tokens were so many more (less: negative) than were taken."""
 
+    async def stop(self) -> None:
+        """No call is under way; what was to be corrected is."""
+
 
 class LocalQuotas:
     """Counted on this machine."""
@@ -54,6 +57,9 @@ class LocalQuotas:
 
     def end(self, caller: Caller, grant: Grant, by: int) -> None:
         self._counters.end(caller.id, grant.second, by)
+
+    async def stop(self) -> None:
+        """Nothing is outstanding."""
 
 
 class SharedQuotas:
@@ -111,6 +117,9 @@ class SharedQuotas:
             task = asyncio.get_running_loop().create_task(self._correct(f"{caller.id}:tokens", grant.shared_at, by))
             self._corrections.add(task)
             task.add_done_callback(self._corrections.discard)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*self._corrections)
 
     async def _correct(self, bucket: str, at: Micros, by: int) -> None:
         try:

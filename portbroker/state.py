@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from typing import TYPE_CHECKING
 
 from portbroker.admission import Admission
 from portbroker.auth import Auth, is_loopback
@@ -31,6 +32,9 @@ from portbroker.store import Store
 from portbroker.store.opening import make_store
 from portbroker.upkeep import Upkeep
 
+if TYPE_CHECKING:
+    from portbroker.redis_buckets import RedisBuckets
+
 log = logging.getLogger("portbroker")
 
 _LONGEST_WAIT = 5.0
@@ -47,6 +51,8 @@ class State:
     recorder: Recorder
     books: Books
     upkeep: Upkeep
+    quotas: Quotas
+    redis: "RedisBuckets | None"
     admin_key: str
     needs_key: bool
     failure: str = ""
@@ -91,6 +97,9 @@ class State:
     async def stop(self) -> None:
         """Write down what is not written yet, and let go of the database. No call is under way."""
         await self.upkeep.stop()
+        await self.quotas.stop()
+        if self.redis is not None:
+            await self.redis.close()
         await self.recorder.stop()
         await self.keyring.stop()
         with contextlib.suppress(StoreError):
@@ -108,15 +117,17 @@ def make_state(loaded: Loaded, directory: Path, counters: Counters) -> State:
     secret = own_secret(loaded, own)
     store = make_store(config.database, directory)
     recorder = Recorder(store, Spool(own.spool, config.usage.spool_limit))
-    admission = Admission(
-        _quotas(loaded, store, counters), store, allow_unchecked=config.database.on_down.budgets == "allow"
-    )
+    redis = _redis(config.limits.url)
+    quotas = _quotas(config.limits.backend == "database", store, redis, counters)
+    admission = Admission(quotas, store, allow_unchecked=config.database.on_down.budgets == "allow")
     return State(
         own, store, secret,
         keyring=Keyring(store, Pepper(secret), known_for=config.database.on_down.known_keys_for),
         recorder=recorder,
         books=Books(recorder.record, admission),
         upkeep=Upkeep(store, age_seconds(config.usage.retention)),
+        quotas=quotas,
+        redis=redis,
         admin_key=loaded.own.admin_key,
         needs_key=config.auth.calls == "key",
     )  # fmt: skip
@@ -129,13 +140,18 @@ def own_secret(loaded: Loaded, own: StateDir) -> bytes:
     return made_once(own.secret_key, lambda: secrets.token_hex(32).encode())
 
 
-def _quotas(loaded: Loaded, store: Store, counters: Counters) -> Quotas:
-    limits = loaded.config.limits
-    if limits.url:
-        from portbroker.redis_buckets import RedisBuckets  # an extra, which few install
+def _redis(url: str) -> "RedisBuckets | None":
+    if not url:
+        return None
+    from portbroker.redis_buckets import RedisBuckets  # an extra, which few install
 
-        return SharedQuotas(counters, RedisBuckets(limits.url))
-    return SharedQuotas(counters, store) if limits.backend == "database" else LocalQuotas(counters)
+    return RedisBuckets(url)
+
+
+def _quotas(in_database: bool, store: Store, redis: "RedisBuckets | None", counters: Counters) -> Quotas:
+    if redis is not None:
+        return SharedQuotas(counters, redis)
+    return SharedQuotas(counters, store) if in_database else LocalQuotas(counters)
 
 
 async def check(state: State) -> None:

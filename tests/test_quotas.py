@@ -20,8 +20,13 @@ from portbroker.counters import Counters, Grant
 from portbroker.errors import StoreDown, StoreError
 from portbroker.quotas import Buckets, LocalQuotas, SharedQuotas, refusal, told
 from portbroker.redis_buckets import RedisBuckets
-from portbroker.store.records import ApiKey, KeyLimits, Take
+from portbroker.store.ids import uuid7
+from portbroker.store.records import ApiKey, AuditEntry, KeyLimits, Take
 from tests.plugs import plugged
+from tests.providers import answers, chat_answer, serving
+from tests.stateful import config, keyed
+
+SECRET = "0123456789abcdef0123456789abcdef"
 
 
 def caller(**limits: int) -> Caller:
@@ -193,3 +198,16 @@ async def test_on_one_machine_a_place_is_taken_and_given_back() -> None:
     assert (await quotas.begin(team, 0)).lacking == "concurrent"
     quotas.end(team, grant, 0)
     assert not (await quotas.begin(team, 0)).lacking
+
+
+async def test_a_gateway_counts_in_the_redis_that_its_file_names(tmp_path: Path) -> None:
+    async with redis(tmp_path) as url, serving(answers(chat_answer())) as provider:
+        text = config(provider.url, extra=f"limits: {{backend: '{url}'}}\n")
+        first, second = tmp_path / "first", tmp_path / "second"
+        first.mkdir()
+        second.mkdir()
+        async with keyed(text, first, SECRET_KEY=SECRET) as one, keyed(text, second, SECRET_KEY=SECRET) as other:
+            key, secret = await one.new_key(limits=KeyLimits(requests_per_minute=4, tokens_per_minute=100_000))
+            await other.state.store.insert_key(key, AuditEntry(uuid7(1), 1, "test", "key.created", key.id))
+            answered = [await gate.call(secret) for _ in range(4) for gate in (one, other)]
+            assert [answer.status for answer in answered] == [200] * 4 + [429] * 4
