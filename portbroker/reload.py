@@ -287,10 +287,10 @@ class Reloader:
         returned = Returned(bad.revision, back.loaded.revision, at, why)
         self.status = replace(self.status, returned=returned, returns=self.status.returns + 1)
         log.error("%s", returned_words(returned, back.changes))
+        self._note(LastReload(at, False, "guard", (_returned(bad, why),), self._restart(), bad.revision))
         if self._history:
             cause = f"returned from {bad.revision}: {why}"
             await asyncio.to_thread(self._history.keep, back.loaded, cause, back.told, at)
-        self._note(LastReload(at, False, "guard", (_returned(bad, why),), self._restart(), bad.revision))
 
 
 _JUDGE_EVERY = 0.5
