@@ -22,14 +22,19 @@ _QUOTE_LIMIT = 200
 
 
 def _asked(messages: Any) -> str:
-    """The text of the last user message, without what agents put before it in tags."""
-    for message in reversed(messages if isinstance(messages, list) else []):
-        if isinstance(message, dict) and message.get("role") == "user":
-            content = message.get("content")
-            parts = content if isinstance(content, list) else [{"text": content}]
-            texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
-            return "\n".join([text for text in texts if not text.lstrip().startswith("<")] or texts)
-    return ""
+    """The text of the last user message, but for what agents put beside it in tags."""
+    turns = [_texts(message) for message in reversed(messages if isinstance(messages, list) else [])]
+    plain = [[text for text in texts if not text.lstrip().startswith("<")] for texts in turns]
+    return "\n".join(next(filter(None, [*plain, *turns]), []))
+
+
+def _texts(message: Any) -> list[str]:
+    """What a user says in a message."""
+    if not isinstance(message, dict) or message.get("role") != "user":
+        return []
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    return [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
 
 
 def reply_text(body: Json) -> str:
