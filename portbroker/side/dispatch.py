@@ -10,13 +10,15 @@ from urllib.parse import unquote
 
 import orjson
 
-from portbroker import __version__, web
+from portbroker import __version__
+from portbroker.caller import Caller
 from portbroker.conversation import Json
 from portbroker.dialects import Dialect
 from portbroker.dialects.registry import ANTHROPIC_MESSAGES, OPENAI_CHAT
 from portbroker.endpoints import ENDPOINTS
 from portbroker.errors import CallError
 from portbroker.kept_responses import ResponseStore
+from portbroker.request import Request
 from portbroker.side.elsewhere import delete_elsewhere
 from portbroker.side.models import list_page, models_dialect, one_model
 from portbroker.side.paths import meant_path
@@ -58,14 +60,12 @@ class Desk:
     """Whom the pages serve, and what they need for it: responses that are kept, and the way to providers."""
 
     kept: ResponseStore
-    owner: str
+    caller: Caller
     upstream: Upstream
     status: Status
 
 
-async def answer(
-    request: web.BaseRequest, reply: Reply, path: str, snapshot: Snapshot, exchange: Exchange, desk: Desk
-) -> None:
+async def answer(request: Request, reply: Reply, path: str, snapshot: Snapshot, exchange: Exchange, desk: Desk) -> None:
     """Answer what is not a call. Raises `CallError` (404, 405, 426) for what is not served."""
     if "websocket" in request.headers.get("upgrade", "").lower():
         reply.keep_alive = False  # Codex sends its call over a new connection at once, and waits on an old one
@@ -74,7 +74,7 @@ async def answer(
         _allow(request.method, *allowed)
         body = await _response(request, path, snapshot, desk)
     else:
-        body = _body(request, path, snapshot, desk.status)
+        body = _body(request, path, snapshot, desk)
     headers = {
         "content-type": "application/json",
         "request-id": exchange.request_id,
@@ -84,27 +84,28 @@ async def answer(
     reply.whole(200, headers, dumps(body))
 
 
-def _body(request: web.BaseRequest, path: str, snapshot: Snapshot, status: Status) -> Json:
+def _body(request: Request, path: str, snapshot: Snapshot, desk: Desk) -> Json:
     method = request.method
     if path in snapshot.routes or path in ENDPOINTS:
         _allow(method, "POST")
     if page := _PAGES.get(path):
         _allow(method, "GET", "HEAD")
-        return page(request, snapshot, status)
+        return page(request, snapshot, desk)
     if path.startswith(f"{_MODELS}/"):
         _allow(method, "GET", "HEAD")
         name = unquote(path.removeprefix(f"{_MODELS}/"))
+        desk.caller.check_model(name)
         return one_model(name, models_dialect(request.headers, {}), request.headers, snapshot)
     served = ", ".join(sorted(snapshot.routes))
     raise CallError(f"{path} is not served here; calls go to {served}", kind="not_found", status=404)
 
 
-async def _response(request: web.BaseRequest, path: str, snapshot: Snapshot, desk: Desk) -> Json:
-    kept, body = await about_response(request.method, path, request.query, desk.kept, desk.owner)
+async def _response(request: Request, path: str, snapshot: Snapshot, desk: Desk) -> Json:
+    kept, body = await about_response(request.method, path, request.query, desk.kept, desk.caller.id)
     if request.method == "DELETE":
         if kept.provider:
             await delete_elsewhere(kept, snapshot, desk.upstream)
-        await desk.kept.delete(desk.owner, kept.id)
+        await desk.kept.delete(desk.caller.id, kept.id)
     return body
 
 
@@ -113,20 +114,23 @@ def _allow(method: str, *allowed: str) -> None:
         raise CallError(f"{method} is not possible here; use {' or '.join(allowed)}", status=405, allow=allowed)
 
 
-def _about(_: web.BaseRequest, snapshot: Snapshot, status: Status) -> Json:
-    return {"name": "PortBroker", "version": __version__, **status.page(), "routes": sorted(snapshot.routes)}
+def _about(_: Request, snapshot: Snapshot, desk: Desk) -> Json:
+    return {"name": "PortBroker", "version": __version__, **desk.status.page(), "routes": sorted(snapshot.routes)}
 
 
-def _health(_: web.BaseRequest, snapshot: Snapshot, status: Status) -> Json:
+def _health(_: Request, snapshot: Snapshot, desk: Desk) -> Json:
     active = [p.name for p in snapshot.providers.values() if p.active]
-    return {"status": "ok", **status.page(), "providers": active}
+    return {"status": "ok", **desk.status.page(), "providers": active}
 
 
-def _models(request: web.BaseRequest, snapshot: Snapshot, _: Status) -> Json:
-    return list_page(models_dialect(request.headers, request.query), request.query, snapshot)
+def _models(request: Request, snapshot: Snapshot, desk: Desk) -> Json:
+    """Those that the caller may ask for."""
+    allowed = desk.caller.models
+    listed = [model for model in snapshot.listed if allowed is None or allowed(model.id)]
+    return list_page(models_dialect(request.headers, request.query), request.query, listed)
 
 
-_PAGES: dict[str, Callable[[web.BaseRequest, Snapshot, Status], Json]] = {
+_PAGES: dict[str, Callable[[Request, Snapshot, Desk], Json]] = {
     "/": _about,
     "/health": _health,
     _MODELS: _models,
