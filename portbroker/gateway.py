@@ -72,7 +72,7 @@ class Gateway:
         try:
             caller = await self.auth.identify(request.headers, path)
             if route is None or request.method != "POST":
-                desk = side.Desk(self.kept, caller.id, self.attempts.upstream, self.status)
+                desk = side.Desk(self.kept, caller, self.attempts.upstream, self.status)
                 await side.answer(request, reply, path, snapshot, exchange, desk)
             else:
                 call = _parse(await read_body(request), route, request.headers)

@@ -32,11 +32,11 @@ def models_dialect(headers: Mapping[str, str], query: Mapping[str, str]) -> Dial
     return ANTHROPIC_MESSAGES if anthropic else OPENAI_CHAT
 
 
-def list_page(dialect: Dialect, query: Mapping[str, str], snapshot: Snapshot) -> Json:
+def list_page(dialect: Dialect, query: Mapping[str, str], listed: Sequence[ListedModel]) -> Json:
     """The models, or the page of them that was asked for. Raises `CallError` for a page that cannot be."""
     if dialect is OPENAI_CHAT:
-        return {"object": "list", "data": [_openai(model) for model in snapshot.listed]}
-    page, more = _page(_with_aliases(snapshot.listed), query)
+        return {"object": "list", "data": [_openai(model) for model in listed]}
+    page, more = _page(_with_aliases(listed), query)
     return {
         "data": [_anthropic(model) for model in page],
         "has_more": more,
