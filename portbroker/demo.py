@@ -18,14 +18,22 @@ from portbroker.upstream import Attempt, Sink, UpstreamRequest
 _PACE = 0.02
 """Seconds between two words, so that a person sees a stream."""
 _WORDS = re.compile(r"\S+\s*|\s+")
+_OPENING = re.compile(r"\s*<([\w-]+)>")
 _QUOTE_LIMIT = 200
 
 
 def _asked(messages: Any) -> str:
     """The text of the last user message, but for what agents put beside it in tags."""
     turns = [_texts(message) for message in reversed(messages if isinstance(messages, list) else [])]
-    plain = [[text for text in texts if not text.lstrip().startswith("<")] for texts in turns]
+    plain = [[said for text in texts if (said := _untagged(text))] for texts in turns]
     return "\n".join(next(filter(None, [*plain, *turns]), []))
+
+
+def _untagged(text: str) -> str:
+    """What comes after `<reminders>...</reminders>`; nothing, when nothing does."""
+    while opening := _OPENING.match(text):
+        text = text.partition(f"</{opening[1]}>")[2]
+    return text.strip()
 
 
 def _texts(message: Any) -> list[str]:

@@ -19,7 +19,8 @@ def test_an_answer_says_what_it_is_and_what_was_asked() -> None:
 
 
 def test_what_an_agent_puts_before_the_words_of_its_user_is_not_quoted() -> None:
-    said = [{"type": "text", "text": "<system-reminder>a</system-reminder>"}, {"type": "text", "text": "Hello!"}]
+    reminder = "<system-reminder>a</system-reminder>\n"
+    said = [{"type": "text", "text": reminder}, {"type": "text", "text": f"{reminder}\nHello!"}]
     later = {"role": "user", "content": "<system-reminder>b</system-reminder>"}
     answer = json.loads(whole({"messages": [{"role": "user", "content": said}, later]}))
     assert "You said: “Hello!”" in answer["choices"][0]["message"]["content"]
