@@ -31,9 +31,14 @@ def _asked(messages: Any) -> str:
 
 def _untagged(text: str) -> str:
     """What comes after `<reminders>...</reminders>`; nothing, when nothing does."""
-    while opening := _OPENING.match(text):
-        text = text.partition(f"</{opening[1]}>")[2]
-    return text.strip()
+    at = 0
+    while opening := _OPENING.match(text, at):
+        closing = f"</{opening[1]}>"
+        end = text.find(closing, at)
+        if end < 0:
+            return ""
+        at = end + len(closing)
+    return text[at:].strip()
 
 
 def _texts(message: Any) -> list[str]:
