@@ -28,16 +28,17 @@ _READS = {
 }
 
 
-class ProblemShown(BaseModel):
-    """One thing that is wrong: in a body at `param`, in the file at `line` and `column`."""
+class FaultShown(BaseModel):
+    """One thing that is wrong: in the body or query at `param`, or in a file, at `path`, `line` and `column`."""
 
-    model_config = ConfigDict(title="Problem")
+    model_config = ConfigDict(title="Fault")
 
-    param: str | None = None
     message: str
+    param: str | None = None
     file: str | None = None
     line: int | None = None
     column: int | None = None
+    path: str | None = None
     hint: str | None = None
 
 
@@ -50,7 +51,7 @@ class ErrorShown(BaseModel):
     message: str
     param: str | None = Field(description="The place in the body or the query that it is about.")
     request_id: str
-    problems: list[ProblemShown] | None = Field(None, description="All that is wrong, where that is more than one.")
+    problems: list[FaultShown] | None = Field(None, description="All that is wrong, where that is more than one.")
     patch: str | None = Field(None, description="The change as a unified diff, where this server may not make it.")
     revision: str | None = Field(None, description="The revision that is served, where another was expected.")
 

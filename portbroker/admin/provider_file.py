@@ -8,7 +8,7 @@ import contextlib
 import difflib
 import errno
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from portbroker.restoring import replace_file
 from portbroker.snapshot import Snapshot
 from portbroker.state_dir import state_dir
 
+_SHOWN = 100
 _UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EBUSY)
 
 
@@ -182,11 +183,5 @@ def _patch(why: str, proposal: Proposal) -> Refusal:
     return Refusal(409, "conflict", f"{why}: commit the patch instead", more={"patch": proposal.patch})
 
 
-def _told(problems: list[Problem] | tuple[Problem, ...]) -> dict[str, Any]:
-    return {
-        "problems": [
-            {"param": p.path or None, "message": p.message, "file": Path(p.file).name, "line": p.line or None,
-             "column": p.column or None, "hint": p.hint or None}
-            for p in problems[:100]
-        ]
-    }  # fmt: skip
+def _told(problems: Sequence[Problem]) -> dict[str, Any]:
+    return {"problems": [problem.plain() for problem in problems[:_SHOWN]]}

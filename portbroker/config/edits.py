@@ -5,17 +5,15 @@ costs the layout of the whole file. The one rule: what comes out is read again, 
 else, or there is no change.
 """
 
-import io
-from collections.abc import Collection, Mapping, MutableMapping, MutableSequence
+from collections.abc import Callable, Collection, Mapping, MutableSequence
 from typing import Any
 
-from portbroker.config import document
+from portbroker.config import document, round_trip
 from portbroker.config.place import Node
 from portbroker.config.syntax import Fault
 from portbroker.errors import PortBrokerError
 
 _LIST = "providers"
-_ANY = 1 << 16
 
 
 class NotEdited(PortBrokerError):
@@ -27,7 +25,7 @@ def added(text: str, values: Mapping[str, Any]) -> str:
     data = document.parse(text).data
     wanted = {**data, _LIST: [*(data.get(_LIST) or []), dict(values)]}
     return _first_right(
-        wanted, _with_item(text, values), lambda: _whole(text, lambda items: items.append(_map(values)))
+        wanted, _with_item(text, values), lambda: _whole(text, lambda items: items.append(round_trip.mapping(values)))
     )
 
 
@@ -40,7 +38,7 @@ def changed(text: str, index: int, values: Mapping[str, Any], gone: Collection[s
     return _first_right(
         wanted,
         _with_changed_item(text, index, values, gone),
-        lambda: _whole(text, lambda items: _change(items[index], values, gone)),
+        lambda: _whole(text, lambda items: round_trip.change(items[index], values, gone)),
     )
 
 
@@ -53,13 +51,13 @@ def removed(text: str, index: int) -> str:
     )
 
 
-def _first_right(wanted: Any, by_lines: str | None, as_whole: Any) -> str:
+def _first_right(wanted: Any, by_lines: str | None, as_whole: Callable[[], str]) -> str:
     """What reads as it is wanted: with few lines changed, if that will do."""
     for text in (by_lines, None):
         try:
             candidate = text if text is not None else as_whole()
             if document.parse(candidate).data == wanted:
-                return str(candidate)
+                return candidate
         except Fault:
             continue
     raise NotEdited("the file is written in a way that only a person can change")
@@ -120,10 +118,12 @@ def _with_changed_item(text: str, index: int, values: Mapping[str, Any], gone: C
         return None
     margin = " " * item.column
     part = [margin + lines[item.first][item.column :], *lines[item.first + 1 : item.end]]
-    if (mapping := _loaded("".join(line[item.column :] if line.startswith(margin) else line for line in part))) is None:
+    if (
+        mapping := round_trip.loaded("".join(line[item.column :] if line.startswith(margin) else line for line in part))
+    ) is None:
         return None
-    _change(mapping, values, gone)
-    written = _written(mapping).splitlines(keepends=True)
+    round_trip.change(mapping, values, gone)
+    written = round_trip.written(mapping).splitlines(keepends=True)
     written = [lines[item.first][: item.column] + written[0], *(margin + line if line.strip() else line
                                                                 for line in written[1:])]  # fmt: skip
     return _spliced(lines, item.first, item.end, written)
@@ -138,7 +138,7 @@ def _with_item(text: str, values: Mapping[str, Any]) -> str | None:
     if not last.block:
         return None
     head = lines[last.dash][: lines[last.dash].index("-") + 1].ljust(last.column)
-    written = _written(_map(values)).splitlines(keepends=True)
+    written = round_trip.written(round_trip.mapping(values)).splitlines(keepends=True)
     written = [head + written[0], *(" " * last.column + line for line in written[1:])]
     apart = count > 1 and not lines[_Item(lines, items, count - 1, end).dash - 1].strip()
     return _spliced(lines, last.end, last.end, ["\n", *written] if apart else written)
@@ -171,92 +171,12 @@ def _spliced(lines: list[str], first: int, end: int, written: list[str]) -> str:
 # the whole
 
 
-def _whole(text: str, act: Any) -> str:
+def _whole(text: str, act: Callable[[MutableSequence[Any]], object]) -> str:
     """The text written anew after `act` on the list of providers."""
-    data = _loaded(text)
+    data = round_trip.loaded(text)
     if data is None:
         raise NotEdited("the file is written in a way that only a person can change")
     if not isinstance(data.get(_LIST), MutableSequence):
-        data[_LIST] = _list()
+        data[_LIST] = round_trip.sequence()
     act(data[_LIST])
-    return _written(data)
-
-
-# with ruamel.yaml, which costs start-up time
-
-
-def _yaml() -> Any:
-    from ruamel.yaml import YAML
-
-    yaml = YAML(typ="rt")
-    yaml.preserve_quotes = True
-    yaml.width = _ANY
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    return yaml
-
-
-def _loaded(text: str) -> Any:
-    """The text with its comments; None for what cannot stand alone."""
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return _yaml().load(text)
-    except YAMLError:
-        return None
-
-
-def _written(data: Any) -> str:
-    text = io.StringIO()
-    _yaml().dump(data, text)
-    return text.getvalue()
-
-
-def _list() -> MutableSequence[Any]:
-    from ruamel.yaml.comments import CommentedSeq
-
-    made: MutableSequence[Any] = CommentedSeq()
-    return made
-
-
-def _map(values: Mapping[str, Any]) -> MutableMapping[str, Any]:
-    from ruamel.yaml.comments import CommentedMap
-
-    made: MutableMapping[str, Any] = CommentedMap({name: _value(value) for name, value in values.items()})
-    return made
-
-
-def _value(value: Any) -> Any:
-    """A value as it is to be written: a template in quotes, because a brace begins something else in YAML."""
-    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
-
-    if isinstance(value, Mapping):
-        return _map(value)
-    return DoubleQuotedScalarString(value) if isinstance(value, str) and "{" in value else value
-
-
-def _change(mapping: Any, values: Mapping[str, Any], gone: Collection[str]) -> None:
-    for name, value in values.items():
-        if name not in mapping or mapping[name] != value:
-            mapping[name] = _value(value)
-    for name in gone:
-        if name in mapping:
-            _hand_on_comment(mapping, name)
-            del mapping[name]
-
-
-def _hand_on_comment(mapping: Any, name: str) -> None:
-    """What stands below a line that goes belongs to the line before it now."""
-    tokens = mapping.ca.items.get(name)
-    names = list(mapping)
-    at = names.index(name)
-    if not tokens or not tokens[2] or at == 0:
-        return
-    below = tokens[2].value.partition("\n")[2]
-    before = mapping.ca.items.setdefault(names[at - 1], [None, None, None, None])
-    if not below:
-        return
-    if before[2]:
-        before[2].value = before[2].value.rstrip("\n") + "\n" + below
-    else:
-        tokens[2].value = "\n" + below
-        before[2] = tokens[2]
+    return round_trip.written(data)
