@@ -24,6 +24,8 @@ SETTLED = 0.1
 """Seconds without a change after which a file is taken to be written."""
 SETTLED_AT_MOST = 1.0
 """Seconds after which a file that keeps changing is read all the same."""
+_STEP = 100
+"""Milliseconds between two looks of the thread that hears of events: each takes the interpreter from calls under way."""
 _HOPS = 40
 """Symbolic links that are followed, as many as Linux follows."""
 
@@ -122,8 +124,8 @@ def _kernel_events(where: set[Path]) -> "AsyncGenerator[set[FileChange]]":
     return awatch(
         *where,
         watch_filter=None,
-        debounce=50,
-        step=10,
+        debounce=_STEP,
+        step=_STEP,
         rust_timeout=int(LOOK_EVERY * 1000),
         yield_on_timeout=True,
         recursive=False,
