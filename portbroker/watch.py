@@ -25,7 +25,7 @@ SETTLED = 0.1
 SETTLED_AT_MOST = 1.0
 """Seconds after which a file that keeps changing is read all the same."""
 _STEP = 100
-"""Milliseconds between two looks of the thread that hears of events: each takes the interpreter from calls under way."""
+"""Milliseconds between two looks of the thread that hears of events: each takes the interpreter from others."""
 _HOPS = 40
 """Symbolic links that are followed, as many as Linux follows."""
 
