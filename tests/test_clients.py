@@ -13,6 +13,7 @@ from portbroker.intake import read_body
 from portbroker.request import Request
 from portbroker.wire import Reply
 from tests.test_hostile import Raw, post
+from tests.upstream.provider import on_every_loop
 
 Behave = Callable[[Request, Reply], Awaitable[None]]
 
@@ -78,6 +79,7 @@ async def hang(_: Request, __: Reply) -> None:
     await asyncio.get_running_loop().create_future()
 
 
+@on_every_loop
 async def test_a_client_that_goes_on_sending_reads_why_it_was_refused() -> None:
     async with front(refuse) as (_, connect):
         raw = await connect()
@@ -88,6 +90,7 @@ async def test_a_client_that_goes_on_sending_reads_why_it_was_refused() -> None:
         assert await raw.rest() == b""
 
 
+@on_every_loop
 async def test_a_client_that_never_stops_sending_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "LINGER", 0.05)
     async with front(refuse) as (one, connect):
@@ -99,6 +102,7 @@ async def test_a_client_that_never_stops_sending_is_cut_off(monkeypatch: pytest.
                 await asyncio.sleep(0.005)
 
 
+@on_every_loop
 async def test_requests_sent_ahead_wait_in_the_socket_and_not_here() -> None:
     go_on = asyncio.Event()
 
@@ -120,6 +124,7 @@ async def test_requests_sent_ahead_wait_in_the_socket_and_not_here() -> None:
             assert (await raw.answer()).body == b"x" * 900 + b"/%d" % number
 
 
+@on_every_loop
 async def test_a_body_that_is_sent_ahead_is_complete_when_its_turn_comes() -> None:
     release = asyncio.Event()
 
@@ -138,6 +143,7 @@ async def test_a_body_that_is_sent_ahead_is_complete_when_its_turn_comes() -> No
         assert [(await raw.answer()).body for _ in range(2)] == [b"/first", b"abcdef/second"]
 
 
+@on_every_loop
 async def test_a_client_that_leaves_ends_the_call_and_those_behind_it() -> None:
     async with front(hang) as (one, connect):
         raw = await connect()
@@ -148,6 +154,7 @@ async def test_a_client_that_leaves_ends_the_call_and_those_behind_it() -> None:
         assert one.seen == ["/first"]
 
 
+@on_every_loop
 async def test_a_fault_of_a_handler_ends_its_connection_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
     async def behave(request: Request, reply: Reply) -> None:
         if request.raw_path == "/fault":
@@ -163,6 +170,7 @@ async def test_a_fault_of_a_handler_ends_its_connection_and_no_other(caplog: pyt
     assert "a request could not be answered" in caplog.text
 
 
+@on_every_loop
 async def test_an_idle_connection_ends_and_a_busy_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "IDLE", 0.05)
     release = asyncio.Event()
@@ -181,6 +189,7 @@ async def test_an_idle_connection_ends_and_a_busy_one_does_not(monkeypatch: pyte
         assert one.clients.malformed == 0
 
 
+@on_every_loop
 async def test_an_answer_in_http_1_0_ends_with_its_connection() -> None:
     async def behave(_: Request, reply: Reply) -> None:
         reply.begin(200, {}, b"Hel")
@@ -196,6 +205,7 @@ async def test_an_answer_in_http_1_0_ends_with_its_connection() -> None:
         assert body == b"Hello!"
 
 
+@on_every_loop
 async def test_a_wish_for_another_protocol_leaves_the_connection_as_it_is() -> None:
     async with front(echo) as (_, connect):
         raw = await connect()
@@ -206,6 +216,7 @@ async def test_a_wish_for_another_protocol_leaves_the_connection_as_it_is() -> N
             assert (answer.status, answer.body, answer.headers.get("connection")) == (200, b"abc/x", None)
 
 
+@on_every_loop
 async def test_a_head_asks_for_the_head_alone() -> None:
     async with front(echo) as (_, connect):
         raw = await connect()
@@ -215,6 +226,7 @@ async def test_a_head_asks_for_the_head_alone() -> None:
         assert (await raw.answer()).body == b"b/y"
 
 
+@on_every_loop
 async def test_a_dead_client_is_noticed_by_the_system() -> None:
     async with front(hang) as (one, connect):
         raw = await connect()
