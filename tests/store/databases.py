@@ -50,7 +50,7 @@ async def on_kept_sqlite(directory: Path, _: Callable[[], Cluster]) -> AsyncIter
 @contextlib.asynccontextmanager
 async def on_postgresql(_: Path, cluster: Callable[[], Cluster]) -> AsyncIterator[Opening]:
     url = await cluster().made("portbroker", *MIGRATION)
-    await run(url, f"TRUNCATE {', '.join(f'portbroker.{table}' for table in TABLES)}")
+    await run(url, TRUNCATE)
     yield lambda: opened(PostgresqlDatabase(url))
 
 
@@ -58,21 +58,24 @@ async def on_postgresql(_: Path, cluster: Callable[[], Cluster]) -> AsyncIterato
 async def on_supabase(_: Path, cluster: Callable[[], Cluster]) -> AsyncIterator[Opening]:
     """A project of our own; or the real one that PORTBROKER_TEST_SUPABASE_URL and _KEY name, which is emptied."""
     async with _project(cluster) as (url, key):
-        await _empty(url, key)
         yield lambda: opened(SupabaseDatabase(url, key))
 
 
 @contextlib.asynccontextmanager
 async def _project(cluster: Callable[[], Cluster]) -> AsyncIterator[tuple[str, str]]:
-    """URL and key of a project in which the shipped file was run."""
+    """URL and key of a project in which the shipped file was run, and which was emptied."""
     if url := os.environ.get("PORTBROKER_TEST_SUPABASE_URL"):
-        yield url, os.environ["PORTBROKER_TEST_SUPABASE_KEY"]
+        key = os.environ["PORTBROKER_TEST_SUPABASE_KEY"]
+        await empty(url, key)
+        yield url, key
         return
-    async with project(await cluster().made("supabase", ROLES, *MIGRATION)) as running:
+    database = await cluster().made("supabase", ROLES, *MIGRATION)
+    await run(database, TRUNCATE)
+    async with project(database) as running:
         yield running.url, key_of("service_role")
 
 
-async def _empty(url: str, key: str) -> None:
+async def empty(url: str, key: str) -> None:
     """Delete all that was recorded in a project, as its owner would have to."""
     async with httpx.AsyncClient() as http:
         options = AsyncClientOptions(schema="portbroker", httpx_client=http, auto_refresh_token=False)
@@ -85,5 +88,6 @@ MIGRATION = [step.sql for step in migrations("postgresql")]
 TABLES = {"keys": "id", "events": "id", "totals": "day", "budgets": "key_id", "reservations": "id", "windows": "bucket",
           "audit": "id"}  # fmt: skip
 """What holds what was recorded, each with a column of text."""
+TRUNCATE = f"TRUNCATE {', '.join(f'portbroker.{table}' for table in TABLES)}"
 
 DATABASES = {"sqlite": on_sqlite, "kept sqlite": on_kept_sqlite, "postgresql": on_postgresql, "supabase": on_supabase}

@@ -13,9 +13,10 @@ from aiohttp import web
 from portbroker.store import StoreDown, StoreError
 from portbroker.store.called import CalledStore
 from portbroker.store.migrations import migrations
+from portbroker.store.records import Spending, UsageQuery
 from portbroker.store.supabase import SupabaseDatabase
 from tests.postgresql import Cluster, run
-from tests.store.databases import MIGRATION, opened
+from tests.store.databases import MIGRATION, empty, opened
 from tests.store.postgrest import ROLES, SECRET, Project, key_of, project
 from tests.store.samples import api_key, entry, event
 
@@ -118,6 +119,16 @@ async def test_the_file_can_be_run_again_and_keeps_what_is_there(postgresql: Clu
         await run(url, *MIGRATION)
         assert await store.key(key.id) == key
         assert await store.key_version() == version
+
+
+async def test_a_project_can_be_emptied_for_tests(running: Project) -> None:
+    async with opened(SupabaseDatabase(running.url, key_of("service_role"))) as store:
+        await store.insert_key(api_key(), entry())
+        await store.record([event(period="2026-11")])
+        await empty(running.url, key_of("service_role"))
+        assert (await store.keys(), await store.audit()) == ([], [])
+        assert (await store.usage(UsageQuery(()))).groups == ()
+        assert await store.spending("key_1", "2026-11") == Spending()
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
