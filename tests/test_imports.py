@@ -13,7 +13,7 @@ FLOORS = (
     ("portbroker.conversation", "portbroker.origin", "portbroker.sse", "portbroker.tokens",
      "portbroker.tokenizer", "portbroker.config",
      "portbroker.headers", "portbroker.logs", "portbroker.memory", "portbroker.pace",
-     "portbroker.kept_responses", "portbroker.policy", "portbroker.rate_limits",
+     "portbroker.kept_responses", "portbroker.shared_responses", "portbroker.policy", "portbroker.rate_limits",
      "portbroker.redaction", "portbroker.request", "portbroker.request_parser", "portbroker.server_file",
      "portbroker.state_dir", "portbroker.tls", "portbroker.unpacking", "portbroker.watch", "portbroker.window"),
     ("portbroker.dialects", "portbroker.fieldmap", "portbroker.store"),

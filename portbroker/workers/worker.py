@@ -20,6 +20,7 @@ from portbroker.errors import ConfigError
 from portbroker.metrics import Counts
 from portbroker.named import origins
 from portbroker.origin import Origin
+from portbroker.shared_responses import shared
 from portbroker.snapshot import Snapshot
 from portbroker.state import opened
 from portbroker.status import Status
@@ -88,6 +89,9 @@ async def _follow(orders: "Orders", sockets: Sequence[socket.socket], counters: 
         listening = await stack.enter_async_context(
             serving(first.snapshot, sockets, max_body=max_body, token=token, state=state, counted=orders.count)
         )
+        if state is not None:
+            sharing = shared(listening.gateway.kept, state.directory.path / "responses")
+            listening.gateway.kept = await stack.enter_async_context(sharing)
         if counters is not None:
             listening.gateway.attempts.common.limits.share = counters.workers
         supervised = Supervised(Path(first.loaded.file), orders.questions)

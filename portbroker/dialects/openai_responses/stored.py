@@ -9,8 +9,7 @@ from portbroker.conversation import Json
 from portbroker.errors import CallError
 
 FORGOTTEN = (
-    "This gateway keeps responses for a while (`stored_responses`), in the memory of the worker that made them and for "
-    "the caller that asked for them"
+    "This gateway keeps responses for a while (`stored_responses`), in memory and for the caller that asked for them"
 )
 
 
