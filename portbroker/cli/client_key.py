@@ -4,31 +4,35 @@ The one rule: a key that is known to be good is used again; keys do not pile up.
 """
 
 import getpass
-import re
 import socket
 from urllib.parse import quote
 
 from portbroker.cli.admin_client import AdminClient, Refused
 from portbroker.cli.place import Place
 from portbroker.cli.terminal import CommandError
-from portbroker.connect import memory
 from portbroker.connect.asking import ask
-from portbroker.connect.clients import CLIENTS, Machine
-from portbroker.headers import OURS
+from portbroker.connect.clients import Machine
+from portbroker.connect.kept_keys import kept_keys
 
 _MADE = "made by `portbroker connect`"
 _MOST = 100
 
 
 def key_for(client: str, place: Place, machine: Machine) -> str:
-    """A key that opens the gateway. Raises `CommandError` when there is none and none can be made."""
-    for key in written(client, machine):
-        if ask(place.url, "/v1/models", key=key).status == 200:
-            return key
+    """A key that opens the gateway, kept for the next time. Raises `CommandError` when none can be made."""
+    kept = kept_keys(machine)
+    known = kept.get(client, place.url)
+    if known and ask(place.url, "/v1/models", key=known).status == 200:
+        return known
     if not place.credential:
         hint = "--key KEY; where the server runs as this user, or with $PORTBROKER_ADMIN_KEY, one is made by itself"
         raise CommandError(f"{place.url} asks for an API key", hint)
-    admin = AdminClient(place.url, place.credential)
+    key = _made(client, AdminClient(place.url, place.credential))
+    kept.put(client, place.url, key)
+    return key
+
+
+def _made(client: str, admin: AdminClient) -> str:
     name = _name(client)
     for number in range(1, _MOST):
         body = {"name": name if number == 1 else f"{name} {number}", "description": _MADE}
@@ -44,22 +48,18 @@ def _name(client: str) -> str:
     return f"{client} of {getpass.getuser()} on {socket.gethostname()}"[:90]
 
 
-def delete_key(client: str, key: str, place: Place) -> bool:
-    """Whether a key that was made for the client is no more. One that was given to it is not ours to delete."""
-    admin = AdminClient(place.url, place.credential)
+def delete_key(client: str, place: Place, machine: Machine) -> bool:
+    """Delete the key that was made for the client, if one was. False: it is still good."""
+    kept = kept_keys(machine)
+    key = kept.get(client, place.url)
+    if not key:
+        return True
     try:
-        found = admin.ask("GET", f"/admin/api-keys?search={quote(_name(client))}")["data"]
-        for known in found:
+        admin = AdminClient(place.url, place.credential)
+        for known in admin.ask("GET", f"/admin/api-keys?search={quote(_name(client))}")["data"]:
             if known["description"] == _MADE and key.startswith(known["prefix"].rstrip("…")):
                 admin.ask("DELETE", f"/admin/api-keys/{known['id']}")
-                return True
     except CommandError:
         return False
-    return False
-
-
-def written(client: str, machine: Machine) -> list[str]:
-    """The keys of ours that the client's settings were given."""
-    remembered = memory.recall(machine, client) if client in CLIENTS else ()
-    sources = [undo.written for memory_ in remembered for undo in memory_.settings]
-    return [key for source in sources for key in re.findall(rf"{OURS}[\w-]+", source)]
+    kept.put(client, place.url, "")
+    return True

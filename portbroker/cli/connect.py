@@ -90,12 +90,11 @@ def _undo(client: Client, args: argparse.Namespace, terminal: Terminal, machine:
             terminal.note(f"{plan.file}: {name} was changed since, and stays")
     if args.show:
         return
-    from portbroker.cli.client_key import delete_key, written
+    from portbroker.cli.client_key import delete_key
 
-    keys = written(client.name, machine)
     disconnect(client, plans, machine)
     terminal.note(f"{client.title} is as it was before")
-    if keys and not all(delete_key(client.name, key, place_of(args)) for key in keys):
+    if not delete_key(client.name, place_of(args), machine):
         terminal.note("its API key is still good: `portbroker keys` deletes it where it was made")
 
 

@@ -13,8 +13,13 @@ from portbroker.connect.files import SettingsError, remove
 from portbroker.state_dir import StateError, read_private, write_private
 
 
+def directory(machine: Machine) -> Path:
+    """Where what belongs to connections is kept."""
+    return machine.directory("XDG_STATE_HOME", ".local", "state") / "portbroker" / "connect"
+
+
 def _file(machine: Machine, name: str) -> Path:
-    return machine.directory("XDG_STATE_HOME", ".local", "state") / "portbroker" / "connect" / f"{name}.json"
+    return directory(machine) / f"{name}.json"
 
 
 def recall(machine: Machine, name: str) -> tuple[Remembered, ...]:

@@ -12,6 +12,8 @@ import pytest
 
 from portbroker.cli import main
 from portbroker.connect.asking import ask
+from portbroker.connect.clients import Machine
+from portbroker.connect.kept_keys import kept_keys
 
 FILE = """
 auth: {calls: key}
@@ -73,6 +75,30 @@ def test_a_key_is_made_used_again_and_deleted(home: Path, capsys: pytest.Capture
         time.sleep(0.05)
 
 
+def test_a_program_that_is_run_has_the_same_key_each_time(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    show = ["run", "--", "sh", "-c", "echo $OPENAI_API_KEY"]
+    command = [sys.executable, "-m", "portbroker", *show]
+    variables = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
+    keys = {subprocess.run(command, env=variables, capture_output=True, text=True).stdout for _ in range(2)}
+    assert len(keys) == 1
+    assert keys.pop().startswith("pb-")
+    kept = home / ".local" / "state" / "portbroker" / "connect" / "keys.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_goes_to_no_other_gateway(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["connect", "codex"]) == 0
+    url, key = url_and_key(home)
+    kept = kept_keys(Machine(home, {}))
+    assert kept.get("codex", url) == key
+    assert kept.get("codex", "http://elsewhere") == kept.get("claude", url) == ""
+    assert main(["connect", "codex", "--undo"]) == 0
+    assert kept.get("codex", url) == ""
+    kept.file.write_text("[]")
+    assert main(["connect", "codex"]) == 1
+    assert "keys.json cannot be understood" in capsys.readouterr().err
+
+
 def test_print_makes_no_key(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["connect", "codex", "--print"]) == 0
     assert '+model = "fast"' in capsys.readouterr().out
@@ -87,7 +113,6 @@ def test_a_key_that_was_given_is_not_ours_to_delete(home: Path, capsys: pytest.C
     url, written = url_and_key(home)
     assert written == key
     assert main(["connect", "codex", "--undo"]) == 0
-    assert "its API key is still good" in capsys.readouterr().err
     assert ask(url, "/v1/models", key=key).status == 200
 
 
