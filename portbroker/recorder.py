@@ -45,6 +45,7 @@ class Recorder:
         self._due = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._looked = -inf
+        self._complained = -inf
         self._down = False
         self._stopping = False
 
@@ -56,7 +57,7 @@ class Recorder:
             self._loose.append(row)
             self.spool.counts.unspooled += 1
         else:
-            self.spool.counts.dropped += 1
+            self._drop()
         waiting = len(self._rows) + len(self._loose)
         if waiting == 1:
             asyncio.get_running_loop().call_later(WAIT, self._due.set)
@@ -64,6 +65,14 @@ class Recorder:
             self._due.set()
             if self._down and len(self._rows) >= BATCH:
                 self._put_off()
+
+    def _drop(self) -> None:
+        """There is no room for a row; say so, once a minute: there may be thousands a second."""
+        self.spool.counts.dropped += 1
+        now = time.monotonic()
+        if now - self._complained > 60:
+            self._complained = now
+            log.error("usage is lost, %d calls so far: neither disk nor memory has room", self.spool.counts.dropped)
 
     def _put_off(self) -> None:
         """Leave what is on disk there, until the database is back."""

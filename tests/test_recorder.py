@@ -148,13 +148,16 @@ async def test_a_disk_that_takes_nothing_costs_no_row_while_the_database_does(tm
         assert recorder.spool.counts.dropped == 0
 
 
-async def test_what_neither_disk_nor_memory_holds_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_neither_disk_nor_memory_holds_is_counted_and_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(module, "MOST", 5)
     async with recording(tmp_path, limit=10) as (recorder, store, plug):
         plug.pulled = True
         for number in range(12):
             recorder.record(row(number))
         assert recorder.spool.counts.dropped == 7
+        assert caplog.text.count("usage is lost") == 1
         plug.pulled = False
         await kept(store, 5)
 
