@@ -19,7 +19,7 @@ from portbroker.admin.usage import Usage
 
 def joined(parts: Parts) -> Api:
     """The API over these parts."""
-    sections: list[Section] = [Console(), HealthPage(parts.gateway), Trials(parts.gateway)]
+    sections: list[Section] = [Console(), HealthPage(parts), Trials(parts.gateway)]
     proofs: list[Proof] = [LocalToken(parts.token)]
     failures = Failures()
     if parts.configuration:

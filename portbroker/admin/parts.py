@@ -50,7 +50,8 @@ class Parts:
 
     `configuration` is set by whoever follows the file, as soon as it does. `counts` gives what all processes have
     counted, and how reloading goes; `spool` is where usage waits for the database. `secret` is what this installation
-    keeps to itself; with `store` and `keyring` there are keys, and signing in.
+    keeps to itself; with `store` and `keyring` there are keys, and signing in. `health` tells how providers
+    are in all workers, where there are several.
     """
 
     gateway: Gateway
@@ -61,6 +62,7 @@ class Parts:
     keyring: Keyring | None = None
     secret: bytes = field(default=b"", repr=False)
     spool: Path | None = None
+    health: Callable[[], Awaitable[list[Json]]] | None = None
 
 
 class Admin:

@@ -12,7 +12,7 @@ from portbroker.conversation import Json
 from portbroker.metrics import Counts, Ledger
 from portbroker.status import Status, shown
 from portbroker.workers.child import Child
-from portbroker.workers.messages import Asked, Counted, Look, Looked, Message, Reported, Told
+from portbroker.workers.messages import Asked, Counted, Felt, Look, Looked, Message, Reported, Told
 from portbroker.workers.rollout import Rollout
 
 
@@ -30,6 +30,7 @@ class Desk:
         self._returns = 0
         self._numbers = itertools.count(1)
         self._looks: dict[int, tuple[Child, int]] = {}
+        self._health: dict[int, Json] = {}
 
     def report(self, reported: Reported) -> None:
         """The watcher tells how reloading goes. Another one after it counts anew what was returned from."""
@@ -41,6 +42,10 @@ class Desk:
         """A worker has counted."""
         self._ledger.enter(Counts.of(counted.record))
 
+    def feel(self, child: Child, felt: Felt) -> None:
+        """A worker has found out how providers are."""
+        self._health[child.pid] = felt.health
+
     def ask(self, child: Child, asked: Asked) -> None:
         """Somebody asks."""
         if asked.what == "reload":
@@ -51,6 +56,9 @@ class Desk:
         elif asked.what == "counts":
             body = {"counts": self._ledger.totals.record(), "status": self._status().as_json()}
             self._tell(child, Told(asked.number, body))
+        elif asked.what == "health":
+            workers = [{"process": pid, **health} for pid, health in self._health.items()]
+            self._tell(child, Told(asked.number, {"workers": workers}))
         else:
             self._tell(child, Told(asked.number, self._configuration()))
 
@@ -61,6 +69,7 @@ class Desk:
 
     def left(self, child: Child, watcher: bool) -> None:
         """A process has ended: nobody waits for it, and it waits for nobody."""
+        self._health.pop(child.pid, None)
         for number, (asker, own) in list(self._looks.items()):
             if asker is child:
                 del self._looks[number]

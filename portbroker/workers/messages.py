@@ -7,6 +7,7 @@
                                ◀────  committed {generation}
     reported {status}          ────▶  tells those who ask how the last reload went
                                ◀────  counted {record}: what calls have come to since the last time
+                               ◀────  felt {health}: how providers are, whenever that has changed
                                ◀────  asked {number, what}: something that only the supervisor knows
     told {number, body}        ────▶  the answer
     stop                       ────▶  lets the calls under way end, then ends
@@ -138,6 +139,13 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Felt:
+    """How providers are, as one worker has it: `Health.view`."""
+
+    health: Json
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """Something that only the supervisor knows, or can have done; `number` is the asker's own for it."""
 
@@ -155,7 +163,7 @@ class Told:
 
 
 Message: TypeAlias = (
-    Prepare | Ready | Refused | Commit | Committed | Stop | Look | Looked | Reported | Counted | Asked | Told
+    Prepare | Ready | Refused | Commit | Committed | Stop | Look | Looked | Reported | Counted | Felt | Asked | Told
 )
 _KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in get_args(Message)}
 

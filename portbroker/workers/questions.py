@@ -72,6 +72,11 @@ class Supervised:
         """What is served, by whom, and how the last reload went. Raises `Unanswered`."""
         return await self._questions.ask("configuration")
 
+    async def health(self) -> list[Json]:
+        """How providers are, as each worker had it a second ago at most. Raises `Unanswered`."""
+        told: list[Json] = (await self._questions.ask("health"))["workers"]
+        return told
+
     async def counts(self) -> tuple[Counts, Status]:
         """What all workers have counted, and how reloading goes. Raises `Unanswered`."""
         told = await self._questions.ask("counts")

@@ -23,6 +23,7 @@ from portbroker.workers.messages import (
     Asked,
     Committed,
     Counted,
+    Felt,
     Look,
     Looked,
     Message,
@@ -216,6 +217,8 @@ class Supervisor:
             self._announce()
         elif isinstance(message, Counted):
             self._desk.count(message)
+        elif isinstance(message, Felt):
+            self._desk.feel(child, message)
         elif isinstance(message, Asked):
             self._desk.ask(child, message)
         elif isinstance(message, Refused) and self._rollout.refused(child, message.generation, message.reason):

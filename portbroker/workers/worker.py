@@ -8,7 +8,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from portbroker.workers.messages import (
     Commit,
     Committed,
     Counted,
+    Felt,
     Message,
     Prepare,
     Ready,
@@ -40,6 +41,9 @@ from portbroker.workers.questions import Questions, Supervised
 from portbroker.workers.talk import Talk, talking
 
 log = logging.getLogger("portbroker")
+
+FEEL_EVERY = 1.0
+"""Seconds after which others know how providers are here."""
 
 
 def work(
@@ -96,6 +100,8 @@ async def _follow(orders: "Orders", sockets: Sequence[socket.socket], counters: 
             listening.gateway.attempts.common.limits.share = counters.workers
         supervised = Supervised(Path(first.loaded.file), orders.questions)
         listening.parts.configuration, listening.parts.counts = supervised, supervised.counts
+        listening.parts.health = supervised.health
+        await stack.enter_async_context(_feeling(listening, orders))
         _switch(listening, first)
         orders.answer(Committed(first.generation))
         while (order := await orders.next()) is not None:
@@ -106,6 +112,26 @@ async def _follow(orders: "Orders", sockets: Sequence[socket.socket], counters: 
                 status = listening.gateway.status
                 told = Status.of_json(order.status)
                 listening.report(replace(told, revision=status.revision, loaded_at=status.loaded_at))
+
+
+@contextlib.asynccontextmanager
+async def _feeling(listening: Listening, orders: "Orders") -> AsyncIterator[None]:
+    """Tell how providers are, every second that it has changed, until the context ends."""
+    task = asyncio.create_task(_feel(listening, orders))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _feel(listening: Listening, orders: "Orders") -> None:
+    told = None
+    while True:
+        if (view := listening.gateway.attempts.common.health.view()) != told:
+            orders.answer(Felt(view))
+            told = view
+        await asyncio.sleep(FEEL_EVERY)
 
 
 def _switch(listening: Listening, prepared: Prepared) -> None:

@@ -346,7 +346,7 @@ async def test_a_failed_test_says_why_and_shows_no_key(file: Path) -> None:
             answered = await admin.post(f"{PROVIDERS}/Local/test", {})
             assert (answered.status, answered.json["ok"], answered.json["status"]) == (200, False, 401)
             assert b"local-secret-value" not in answered.raw
-            assert (await admin.get("/admin/health")).json["providers"][1]["rests"] == []
+            assert (await admin.get("/admin/health")).json["workers"][0]["providers"][1]["rests"] == []
 
 
 @pytest.mark.parametrize(
@@ -365,11 +365,11 @@ async def test_health_is_told_by_provider(file: Path) -> None:
         )
         file.write_text(text + "breaker: {failures: 1, cool_down: 60s}\nretry: {attempts: 1}\n")
         async with admin_of_file(file) as admin:
-            page = (await admin.get("/admin/health")).json
+            page = (await admin.get("/admin/health")).json["workers"][0]
             assert {one["name"]: one["state"] for one in page["providers"]} == {"OpenAI": "ok", "Local": "ok"}
             body = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
             await admin.signed_out().post("/v1/chat/completions", body)
-            local = named((await admin.get("/admin/health")).json["providers"], "Local")
+            local = named((await admin.get("/admin/health?workers=all")).json["workers"][0]["providers"], "Local")
             assert (local["state"], local["failed"], local["rests"][0]["status"]) == ("resting", 1, 500)
 
 
