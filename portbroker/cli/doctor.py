@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     findings += gateway.look(url, snapshot.revision if snapshot and not args.url else None)
     if snapshot and not args.no_providers:
         findings += _providers(snapshot, args.timeout)
-    findings += clients.look(url, machine)
+    findings += clients.look(url, machine, None if args.url else snapshot)
     broken = any(finding.state == "bad" for finding in findings)
     if args.json:
         terminal.json({"ok": not broken, "url": url, "findings": [finding.plain() for finding in findings]})

@@ -54,7 +54,8 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client. `address` and `key` are where its first file names the gateway and what opens it.
+    """One client. `address`, `key` and `model` are where its first file names the gateway, what opens it and what is
+    asked of it.
 
     `chosen`: there, its value begins so when the client asks the gateway and not another. `names` says that it must be
     told which models there are; `next` is what to do then.
@@ -65,6 +66,7 @@ class Client:
     changes: Callable[[Gateway, Machine], tuple[Change, ...]]
     address: texts.Path
     key: texts.Path | None
+    model: texts.Path
     next: str
     chosen: tuple[texts.Path, str] | None = None
     names: bool = True
@@ -179,18 +181,19 @@ CLIENTS: Final = {
     client.name: client
     for client in (
         Client("claude", "Claude Code", _claude, ("env", "ANTHROPIC_BASE_URL"), ("env", "ANTHROPIC_AUTH_TOKEN"),
-               "start `claude`", names=False),
+               ("model",), "start `claude`", names=False),
         Client("codex", "Codex CLI", _codex, ("model_providers", OWN, "base_url"),
-               ("model_providers", OWN, "experimental_bearer_token"), "start `codex`", (("model_provider",), OWN)),
+               ("model_providers", OWN, "experimental_bearer_token"), ("model",), "start `codex`",
+               (("model_provider",), OWN)),
         Client("opencode", "OpenCode", _opencode, ("provider", OWN, "options", "baseURL"),
-               ("provider", OWN, "options", "apiKey"), "start `opencode`", (("model",), f"{OWN}/")),
+               ("provider", OWN, "options", "apiKey"), ("model",), "start `opencode`", (("model",), f"{OWN}/")),
         Client("qwen", "Qwen Code", _qwen, ("security", "auth", "baseUrl"), ("security", "auth", "apiKey"),
-               "start `qwen`", (("security", "auth", "selectedType"), "openai")),
-        Client("aider", "Aider", _aider, ("openai-api-base",), ("openai-api-key",), "start `aider`",
+               ("model", "name"), "start `qwen`", (("security", "auth", "selectedType"), "openai")),
+        Client("aider", "Aider", _aider, ("openai-api-base",), ("openai-api-key",), ("model",), "start `aider`",
                (("model",), "openai/")),
-        Client("cline", "Cline", _cline, (*_CLINE, "baseUrl"), (*_CLINE, "apiKey"), "start `cline`",
-               (("lastUsedProvider",), "openai-compatible")),
-        Client("llm", "llm", _llm, (OWN, "api_base"), None, f"ask with `llm -m {OWN} 'hello'`"),
+        Client("cline", "Cline", _cline, (*_CLINE, "baseUrl"), (*_CLINE, "apiKey"), (*_CLINE, "model"),
+               "start `cline`", (("lastUsedProvider",), "openai-compatible")),
+        Client("llm", "llm", _llm, (OWN, "api_base"), None, (OWN, "model_name"), f"ask with `llm -m {OWN} 'hello'`"),
     )
 }  # fmt: skip
 """By name, in the order of the pages."""

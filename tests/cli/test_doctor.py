@@ -123,6 +123,22 @@ async def test_clients_that_lead_elsewhere_are_doubtful(run: Run) -> None:
     assert by["Qwen Code"] == [("bad", f"{run.home}/.qwen/settings.json:1:2: a name in double quotes is expected")]
 
 
+async def test_a_model_that_is_not_served_is_found_before_the_client_asks(run: Run) -> None:
+    await asyncio.to_thread(main, ("connect", "claude", "--url", run.url))
+    await asyncio.to_thread(main, ("connect", "aider", "--url", run.url, "--model", "nobodys"))
+    await asyncio.to_thread(main, ("connect", "opencode", "--url", run.url, "--model", "slow-one"))
+    run.capsys.readouterr()
+    status, by = await run("--no-providers")
+    assert status == 1
+    assert [state for state, _ in by["Claude Code"]] == ["good", "bad", "bad", "bad"]
+    assert "'claude-opus-5-5'" in by["Claude Code"][1][1]
+    assert "'nobodys'" in by["Aider"][1][1]
+    assert [state for state, _ in by["OpenCode"]] == ["good"]
+    await asyncio.to_thread(main, ("connect", "claude", "--url", run.url, "--model", "slow-one"))
+    run.capsys.readouterr()
+    assert [state for state, _ in (await run("--no-providers"))[1]["Claude Code"]] == ["good"]
+
+
 async def test_variables_that_lead_elsewhere_are_doubtful(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://api.anthropic.com")
     monkeypatch.setenv("OPENAI_BASE_URL", run.url.replace("127.0.0.1", "localhost") + "/v1")
