@@ -84,7 +84,7 @@ class Admission:
     ) -> str:
         """The period that the call is paid from."""
         now = time.time_ns() // 1000
-        amount = max(_worst(facts, target) for target in targets)
+        amount = max((_worst(facts, target) for target in targets), default=0)  # nobody is asked for a mere count
         period = period_key(budget, now)
         wanted = Reservation(event, caller.id, period, amount, budget.amount_nano, now + HELD)
         try:

@@ -133,10 +133,13 @@ class Gateway:
         try:
             await self._answer(asking, snapshot, exchange, entry, reply)
         except GatewayError as error:
-            if reply.begun or error.kind == "invalid":
+            refused = isinstance(error, CallError) and error.kind != "not_found"  # a limit, a scope
+            if refused or reply.begun or error.kind == "invalid":
                 raise
             headers = {**_own_headers(exchange), "x-portbroker-usage": "estimated", "content-type": "application/json"}
             facts = Facts(asking.call, asking.headers, asking.caller.key_name)
+            if entry is not None and entry.leave is None and self.books is not None:
+                await self.books.admit(entry, facts, list)  # nobody was asked, so that no limit was either
             reply.whole(200, headers, side.dumps(await side.counted(asking.call, facts, snapshot)))
 
     async def _answer(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from portbroker.store.records import Scopes
+from portbroker.store.records import Budget, KeyLimits, Scopes
 from tests.providers import answers, chat_answer, serving
 from tests.stateful import config, keyed
 
@@ -63,6 +63,21 @@ async def test_no_spelling_of_a_path_goes_around_a_scope(tmp_path: Path) -> None
             assert (await gate.call(key, path)).status == 403, path
         assert (await gate.call(key, "/chat/completions")).status == 200
         assert len(provider.seen) == 1
+
+
+async def test_a_key_that_has_reached_its_limit_is_not_counted_for(tmp_path: Path) -> None:
+    async with keyed(config("http://127.0.0.1:1"), tmp_path) as gate:
+        _, key = await gate.new_key(limits=KeyLimits(requests_per_minute=1))
+        assert (await gate.call(key, "/v1/messages/count_tokens")).status == 200
+        assert (await gate.call(key, "/v1/messages/count_tokens")).status == 429
+
+
+async def test_to_count_tokens_takes_nothing_from_a_budget(tmp_path: Path) -> None:
+    async with keyed(config("http://127.0.0.1:1"), tmp_path) as gate:
+        _, key = await gate.new_key(budget=Budget(1, "day"))
+        for path in ("/v1/messages/count_tokens", "/v1/responses/input_tokens"):
+            answer = await gate.call(key, path, {"model": "small", "messages": [], "input": "x"})
+            assert (answer.status, answer.headers["x-portbroker-usage"]) == (200, "estimated"), answer.raw
 
 
 async def test_tokens_are_counted_for_a_key_that_may_call(tmp_path: Path) -> None:
