@@ -13,7 +13,7 @@ import orjson
 from portbroker.admin.endpoints import JSON, NOBODY, Answer, Asked, Endpoint, Refusal, Who
 from portbroker.admin.forms import read_form, read_query
 from portbroker.admin.openapi import description
-from portbroker.admin.signin import SignIn
+from portbroker.admin.signin import SignIn, refuse_other_sites
 from portbroker.admin.table import Found, Table
 from portbroker.conversation import mint
 from portbroker.errors import CallError, Conflict, GatewayError, StoreDown, StoreError
@@ -68,6 +68,8 @@ class Api:
         found = self.table.find(path)
         endpoint = found.methods.get(request.method) if found else None
         headers = fold(request.headers.items())
+        if request.method != "GET":
+            refuse_other_sites(headers)
         remote = request.remote
         is_open = endpoint is not None and endpoint.open
         who = NOBODY if is_open else await self._sign_in.identify(headers, remote)

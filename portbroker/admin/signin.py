@@ -24,6 +24,20 @@ LOCAL = Who("local", "local")
 _HOW = "show an admin key, or a token from POST /admin/login, as `Authorization: Bearer`"
 
 
+def refuse_other_sites(headers: Mapping[str, str]) -> None:
+    """Raises `Refusal` (403) for what a web page from elsewhere has its visitor's browser send.
+
+    It could not show a credential, nor read the answer; but it could fail to sign in until nobody there may.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is None:
+        elsewhere = origin is not None and origin.partition("://")[2] != headers.get("host")
+    else:
+        elsewhere = site not in ("same-origin", "none")
+    if elsewhere:
+        raise Refusal(403, "permission", "web pages from elsewhere may not change anything here")
+
+
 class Proof(Protocol):
     """A kind of credential. `asks`: whether the database is asked for any that is shown, a guess included."""
 

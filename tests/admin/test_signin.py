@@ -171,3 +171,27 @@ async def test_a_failed_sign_in_is_in_the_log_without_what_was_shown(
     await admin.as_("pb-" + "z" * 43).get(KEYS)
     assert "a sign-in from 127.0.0.1 failed" in caplog.text
     assert "zzzz" not in caplog.text
+
+
+ELSEWHERE: list[dict[str, str]] = [
+    {"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "same-site"}, {"origin": "https://evil.example"},
+    {"origin": "null"}, {"origin": "http://127.0.0.1:1"}, {"sec_fetch_site": "cross-site", "origin": "http://127.0.0.1"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", ELSEWHERE, ids=str)
+async def test_a_page_from_elsewhere_cannot_have_a_browser_fail_to_sign_in(
+    admin: Admin, headers: dict[str, str]
+) -> None:
+    for _ in range(ALLOWED + 1):
+        answered = await admin.signed_out().post("/admin/login", {"key": "pb-x"}, **headers)
+        assert (answered.status, answered.error["kind"]) == (403, "permission")
+    assert (await admin.post(KEYS, {"name": "x"}, **headers)).status == 403
+    assert (await admin.signed_out().post("/admin/login", {"key": "pb-x"})).status == 401
+
+
+async def test_the_page_of_the_gateway_itself_may_sign_in(admin: Admin) -> None:
+    key = (await key_of(admin))["key"]
+    own = admin.url
+    for headers in ({"sec_fetch_site": "same-origin", "origin": own}, {"origin": own}, {"sec_fetch_site": "none"}):
+        assert (await admin.signed_out().post("/admin/login", {"key": key}, **headers)).status == 200
