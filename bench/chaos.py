@@ -34,11 +34,14 @@ MOST_MEGABYTES = 24.0
 """How much memory the gateway may hold at the end beyond what it held once it was warm."""
 REST = 10.0
 """Seconds in which the gateway must have closed what clients and providers left, to the last socket."""
+PATIENCE = ((0.3, 2), (0.3, 2), (30, 30))
+"""Seconds for the first byte and between two events, by provider: the sound one may share a busy machine."""
 _END = "That is all."
 
 _CONFIG = """\
 retry: {{attempts: 8, same_target: 1, wait: 20s}}
 breaker: {{cool_down: 0.2s, longest: 0.5s}}
+stored_responses: {{memory: 1000000}}
 providers:
 """
 _PROVIDER = """\
@@ -48,7 +51,7 @@ _PROVIDER = """\
     priority: {priority}
     models: [m]
     translation: {{dialect: {dialect}}}
-    timeout: {{connect: 2s, first_byte: {first_byte}s, idle: 2s}}
+    timeout: {{connect: 2s, first_byte: {first}s, idle: {idle}s}}
 """
 
 
@@ -144,8 +147,8 @@ def _gateway(mocks: list[Mock]) -> Iterator[Side]:
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         file = Path(folder) / "portbroker.yaml"
         file.write_text(_CONFIG.format() + "".join(
-            _PROVIDER.format(name=mock.name, url=mock.url, priority=at, dialect=dialect, first_byte=first_byte)
-            for at, (mock, dialect, first_byte) in enumerate(zip(mocks, DIALECTS, (0.3, 0.3, 30), strict=True), 1)
+            _PROVIDER.format(name=mock.name, url=mock.url, priority=at, dialect=dialect, first=first, idle=idle)
+            for at, (mock, dialect, (first, idle)) in enumerate(zip(mocks, DIALECTS, PATIENCE, strict=True), 1)
         ))  # fmt: skip
         port = free_port()
         command = [sys.executable, "-m", "portbroker", "serve", str(file), "--port", str(port), "--log", "failures"]

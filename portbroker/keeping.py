@@ -13,7 +13,7 @@ from portbroker.conversation import Json
 from portbroker.dialects.openai_responses.stored import as_items, expand, unknown_response
 from portbroker.dialects.refrain import More
 from portbroker.errors import CallError, GatewayError, ProviderError
-from portbroker.kept_responses import KeptResponse, ResponseStore
+from portbroker.kept_responses import KeptResponse, ResponseStore, packed
 from portbroker.policy import Keep
 from portbroker.sse import SSEParser, SSETooLarge
 from portbroker.translate import Answering, Reading
@@ -35,7 +35,7 @@ class Retention:
         """Keep a response; `provider` is who knows it under its own id, empty for nobody."""
         name = response.get("id") if isinstance(response, dict) else None
         if isinstance(name, str) and name:
-            kept = KeptResponse(name, self.owner, orjson.dumps(response), self.asked, provider)
+            kept = KeptResponse(name, self.owner, packed(orjson.dumps(response)), self.asked, provider)
             self.store.put(kept, self.keep)
 
 
@@ -64,7 +64,7 @@ def _go_on(call: Call, previous: str, found: KeptResponse) -> None:
     call.echo = {"previous_response_id": previous}
     call.body = expand(call.body, said(found))
     try:
-        call.raw = orjson.dumps(call.body)
+        call.raw = packed(orjson.dumps(call.body))
     except TypeError as error:  # orjson reads deeper than it writes
         raise CallError("The request body is nested too deeply.") from error
 

@@ -1,6 +1,10 @@
 """Responses that are kept in memory: for whom, how long, how many."""
 
-from portbroker.kept_responses import KeptResponse, ResponseMemory
+import tracemalloc
+
+import orjson
+
+from portbroker.kept_responses import KeptResponse, ResponseMemory, packed
 from portbroker.policy import Keep
 
 
@@ -75,3 +79,17 @@ async def test_one_that_is_larger_than_all_room_is_not_kept_and_takes_none() -> 
     assert await memory.get("", "small") is not None
     memory.put(kept("nothing"), Keep(seconds=10.0, most_bytes=0))
     assert (len(memory), memory.size) == (0, 0)
+
+
+def test_what_is_counted_is_what_is_taken() -> None:
+    memory = ResponseMemory()
+    keep = Keep(most_bytes=2**30)
+    tracemalloc.start()
+    try:
+        for number in range(2000):
+            response = packed(orjson.dumps({"id": f"resp_{number}", "text": "x" * 700}))
+            memory.put(KeptResponse(f"resp_{number}", "", response, packed(orjson.dumps({"input": "hi"}))), keep)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert memory.size / 2 < taken < memory.size
