@@ -4,6 +4,7 @@ The one rule: nothing happens for a call before it is known who asks; what is no
 exist included.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Api:
         self.table = Table([*endpoints, self._openapi()])
         self._sign_in = sign_in
         self._gateway = gateway
+        self._described: bytes | None = None
 
     async def handle(self, request: Request) -> Reply:
         """Carry out one admin call. Whatever happens, it is answered, and never with a secret."""
@@ -82,7 +84,9 @@ class Api:
 
     def _openapi(self) -> Endpoint:
         async def openapi(_: Asked) -> Answer:
-            return Answer(description(self.table))
+            if self._described is None:  # in a thread: streams must not wait for it
+                self._described = await asyncio.to_thread(lambda: orjson.dumps(description(self.table)))
+            return Answer(self._described)
 
         return Endpoint("GET", "/admin/openapi.json", openapi, "This description.", {200: None}, tag="about")
 

@@ -3,6 +3,7 @@
 The one rule: this is light. A gateway that nobody administers does not import the rest.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,13 +72,23 @@ class Admin:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._api: Api | None = None
+        self._making = asyncio.Lock()
 
     async def handle(self, request: Request) -> Reply:
         """Carry out one admin call."""
         if self._api is None and (reply := await scraped(request, self._parts)):
             return reply
-        if self._api is None:
-            from portbroker.admin.joined import joined  # what only an admin needs costs memory and start-up time
+        return await (self._api or await self._made()).handle(request)
 
-            self._api = joined(self._parts)
-        return await self._api.handle(request)
+    async def _made(self) -> "Api":
+        """The API, made in a thread: it takes a tenth of a second, and streams must not wait for it."""
+        async with self._making:
+            if self._api is None:
+                self._api = await asyncio.to_thread(_joined, self._parts)
+        return self._api
+
+
+def _joined(parts: Parts) -> "Api":
+    from portbroker.admin.joined import joined  # what only an admin needs costs memory and start-up time
+
+    return joined(parts)
