@@ -16,6 +16,9 @@ from portbroker.connect.files import SettingsError
 from portbroker.connect.texts import TextError
 
 _KEY: Final = "PORTBROKER_API_KEY"
+_QWEN_COMMANDS: Final = frozenset({
+    "auth", "board", "channel", "extensions", "hooks", "mcp", "review", "sandbox", "serve", "sessions", "update",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,9 @@ def _opencode(arguments: Sequence[str], gateway: Gateway, machine: Machine) -> L
 
 def _qwen(arguments: Sequence[str], gateway: Gateway, _: Machine) -> Launch:
     said = ["--auth-type", "openai", "--openai-base-url", gateway.v1, "--model", gateway.models[0]]
-    return Launch([*said, *arguments], {"OPENAI_MODEL": gateway.models[0]})
+    # Its own commands ask no model and refuse options that they do not know.
+    options = [] if arguments and arguments[0] in _QWEN_COMMANDS else said
+    return Launch([*options, *arguments], {"OPENAI_MODEL": gateway.models[0]})
 
 
 def _aider(arguments: Sequence[str], gateway: Gateway, _: Machine) -> Launch:

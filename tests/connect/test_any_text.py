@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portbroker.connect.json_text import JsonText
@@ -40,6 +40,7 @@ def goes_in_and_out(kind: Kind, text: str, path: tuple[str, ...], value: str) ->
         assert back.replace("{}", "").split() == text.replace("{}", "").split()
 
 
+@settings(max_examples=50)
 @given(OBJECTS, st.sampled_from([None, 1, 2, 4, "\t"]), st.sampled_from(["\n", "\r\n"]), WORDS)
 def test_json_of_any_shape(values: dict[str, Any], indent: int | str | None, newline: str, value: str) -> None:
     text = json.dumps(values, indent=indent, ensure_ascii=False).replace("\n", newline)
@@ -50,6 +51,7 @@ def test_json_of_any_shape(values: dict[str, Any], indent: int | str | None, new
             assert not isinstance(values.get(path[0], {}), dict)  # there is no place for it
 
 
+@settings(max_examples=30)  # PyYAML takes its time
 @given(st.dictionaries(WORDS.filter(bool), VALUES, max_size=4), WORDS)
 def test_yaml_as_it_is_dumped(values: dict[str, Any], value: str) -> None:
     text = yaml.safe_dump(values, default_flow_style=False, allow_unicode=True) if values else ""
@@ -60,6 +62,7 @@ NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,5}", fullmatch=True)
 PLAIN = st.booleans() | st.integers(-(10**9), 10**9) | WORDS | st.lists(WORDS | st.just("[x] # {"), max_size=3)
 
 
+@settings(max_examples=40)
 @given(
     st.dictionaries(NAMES, PLAIN, max_size=3),
     st.dictionaries(NAMES.map("t_{}".format), st.dictionaries(NAMES, PLAIN, max_size=3), max_size=3),

@@ -76,6 +76,7 @@ def test_qwen_and_aider_are_told_in_their_own_words(machine: Machine) -> None:
     qwen = launch(["qwen", "-p", "hi"], GATEWAY, machine)
     assert qwen.command[1:5] == ["--auth-type", "openai", "--openai-base-url", "http://g:1/v1"]
     assert "pb-key" not in " ".join(qwen.command)
+    assert launch(["qwen", "mcp", "list"], GATEWAY, machine).command == ["qwen", "mcp", "list"]
     aider = launch(["aider"], GATEWAY, machine).within({})
     assert (aider["AIDER_MODEL"], aider["AIDER_OPENAI_API_BASE"]) == ("openai/fast", "http://g:1/v1")
 
