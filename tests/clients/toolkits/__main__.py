@@ -19,6 +19,7 @@ from tests.providers import Json
 
 SCRIPTS: Final = Path(__file__).parent / "scripts"
 PYPI: Final = {
+    "openai-agents": "0.24.0", "langchain-openai": "1.7.3", "langchain-anthropic": "1.7.7",
     "pydantic-ai-slim[openai,anthropic]": "2.68.0", "litellm": "1.83.0",
 }  # fmt: skip
 NPM: Final = {
@@ -26,7 +27,8 @@ NPM: Final = {
     "zod": "4.6.7",
 }  # fmt: skip
 NAMES: Final = {
-    "vercel.mjs": "Vercel AI SDK", "pydantic_ai_.py": "Pydantic AI", "litellm_.py": "LiteLLM",
+    "agents_.py": "OpenAI Agents SDK", "langchain_.py": "LangChain", "vercel.mjs": "Vercel AI SDK",
+    "pydantic_ai_.py": "Pydantic AI", "litellm_.py": "LiteLLM",
 }  # fmt: skip
 DIALECTS: Final = {"chat": "openai.chat", "anthropic": "anthropic.messages", "responses": "openai.responses"}
 EXPECTED: Final = (
