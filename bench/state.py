@@ -236,9 +236,9 @@ class OnSqlite:
 class OnPostgresql:
     """A server of our own; it goes away as when its machine loses its power."""
 
-    def __init__(self, folder: Path) -> None:
-        place = Path(tempfile.mkdtemp(prefix="state-pg-"))
-        self._server = Server(place)
+    def __init__(self, _: Path) -> None:
+        self._place = tempfile.TemporaryDirectory(prefix="state-pg-")  # not below `folder`: the server is another user
+        self._server = Server(Path(self._place.name))
         self._server.make(fsync=True)
         self._server.start()
         self.words = f'{{type: postgresql, url: "{self._server.url}"}}'
@@ -251,6 +251,7 @@ class OnPostgresql:
 
     def end(self) -> None:
         self._server.stop()
+        self._place.cleanup()
 
 
 async def take_away(trial: Trial, database: OnSqlite | OnPostgresql) -> None:
