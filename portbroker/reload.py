@@ -259,17 +259,24 @@ class Reloader:
             await asyncio.sleep(_JUDGE_EVERY)
             if (trial := self._trial) is None:
                 continue
-            calls = await self._serving.calls(trial.revision, time.monotonic() - trial.began)
-            async with self._lock:
-                if self._trial is not trial:
-                    continue
-                if fault := trial.fault(calls):
-                    await self._return(trial, fault)
-                elif time.monotonic() >= trial.ends:
-                    self._trial = None
-                    self.status = replace(self.status, guarded_until=None)
-                    self._serving.report(self.status)
-                    log.info("revision %s has proved itself: %s failed", trial.revision, calls)
+            try:
+                await self._judge(trial)
+            except Exception:  # a fault of ours in judging must not end the watching
+                log.exception("revision %s could not be judged; it stays", trial.revision)
+                self._trial = None
+
+    async def _judge(self, trial: Trial[tuple[Loaded, Snapshot]]) -> None:
+        calls = await self._serving.calls(trial.revision, time.monotonic() - trial.began)
+        async with self._lock:
+            if self._trial is not trial:
+                return
+            if fault := trial.fault(calls):
+                await self._return(trial, fault)
+            elif time.monotonic() >= trial.ends:
+                self._trial = None
+                self.status = replace(self.status, guarded_until=None)
+                self._serving.report(self.status)
+                log.info("revision %s has proved itself: %s failed", trial.revision, calls)
 
     async def _return(self, trial: Trial[tuple[Loaded, Snapshot]], why: str) -> None:
         """Serve again what was served before the trial, and refuse what was tried until the file changes."""
