@@ -15,12 +15,12 @@ class Clock:
         return self.now
 
 
-def kept(name: str, owner: str = "", size: int = 1000) -> KeptResponse:
+def kept(name: str, owner: str = "", size: int = 2000) -> KeptResponse:
     one = KeptResponse(name, owner, b"", b"")
     return KeptResponse(name, owner, b"", b"x" * (size - one.size))
 
 
-KEEP = Keep(seconds=10.0, most_bytes=3000)
+KEEP = Keep(seconds=10.0, most_bytes=6000)
 
 
 async def test_a_response_is_known_to_its_owner_alone() -> None:
@@ -49,7 +49,7 @@ async def test_a_response_is_forgotten_when_its_time_is_over() -> None:
 async def test_one_whose_time_is_shorter_is_not_given_out_behind_a_longer_one() -> None:
     memory = ResponseMemory(clock := Clock())
     memory.put(kept("long"), KEEP)
-    memory.put(kept("short"), Keep(seconds=1.0, most_bytes=3000))
+    memory.put(kept("short"), Keep(seconds=1.0, most_bytes=6000))
     clock.now = 5.0
     assert await memory.get("", "short") is None
     assert await memory.get("", "long") is not None
@@ -59,7 +59,7 @@ async def test_the_oldest_makes_room_for_the_newest() -> None:
     memory = ResponseMemory(Clock())
     for number in range(5):
         memory.put(kept(f"r{number}"), KEEP)
-        assert memory.size <= 3000
+        assert memory.size <= 6000
     found = [number for number in range(5) if await memory.get("", f"r{number}")]
     assert found == [2, 3, 4]
 
@@ -68,13 +68,13 @@ async def test_a_response_that_is_put_again_counts_once() -> None:
     memory = ResponseMemory(Clock())
     for _ in range(5):
         memory.put(kept("r"), KEEP)
-    assert (len(memory), memory.size) == (1, 1000)
+    assert (len(memory), memory.size) == (1, 2000)
 
 
 async def test_one_that_is_larger_than_all_room_is_not_kept_and_takes_none() -> None:
     memory = ResponseMemory(Clock())
     memory.put(kept("small"), KEEP)
-    memory.put(kept("large", size=3001), KEEP)
+    memory.put(kept("large", size=6001), KEEP)
     assert await memory.get("", "large") is None
     assert await memory.get("", "small") is not None
     memory.put(kept("nothing"), Keep(seconds=10.0, most_bytes=0))
