@@ -263,7 +263,7 @@ class Reloader:
                 await self._judge(trial)
             except Exception:  # a fault of ours in judging must not end the watching
                 log.exception("revision %s could not be judged; it stays", trial.revision)
-                self._trial = None
+                self._trial, self.status = None, replace(self.status, guarded_until=None)
 
     async def _judge(self, trial: Trial[tuple[Loaded, Snapshot]]) -> None:
         calls = await self._serving.calls(trial.revision, time.monotonic() - trial.began)
