@@ -22,6 +22,7 @@ import orjson
 Json: TypeAlias = dict[str, Any]
 Event: TypeAlias = dict[str, Any]
 
+
 class Lasting(list[Any]):
     """A list that many calls have in common: `made` keeps what was made of it, by who made it. Nobody changes it."""
 
