@@ -73,6 +73,8 @@ class Mock:
             raise answers.refusal(404, f"the mock takes POST {', '.join(d.path for d in DIALECTS.values())}")
         except GatewayError as error:
             return _refusal(dialect.encode_error(error, f"req_{self.name}_{self.calls}"))
+        except ConnectionError:
+            return web.Response()  # the client has left: nobody is there to be told
 
     async def _control(self, request: web.Request) -> web.Response:
         """GET tells; POST `{"behaviour": "hang"}` sets it for all calls, and null no longer."""

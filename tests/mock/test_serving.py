@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -174,3 +176,20 @@ async def test_what_it_cannot_read_is_refused_as_a_provider_would() -> None:
                 assert (await answer.json())["type"] == "error"
         async with one.session.get(one.mock.url + "/v1/messages") as answer:
             assert answer.status == 404
+
+
+async def test_a_client_that_leaves_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(Mock("one", pace=0)) as mock:
+        port = int(mock.url.rpartition(":")[2])
+        for _ in range(20):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            body = json.dumps({"model": "slow-10ms", "stream": True, **ASKS["openai.chat"]}).encode()
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body)
+            await writer.drain()
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+        while mock.open or mock.calls < 20:
+            await asyncio.sleep(0.005)
+    assert not caplog.records
