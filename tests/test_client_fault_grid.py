@@ -255,7 +255,7 @@ async def test_a_client_that_leaves_ends_its_attempt_and_starts_no_other(
                 await asyncio.sleep(0.005)
         assert len(said) == 1, cell
         assert " partial" in said[0], cell
-        assert f"G{cell.number}" not in said[0], cell
+        assert f"G{cell.number}/m" not in said[0], cell
 
     # One dialect's provider at a time and one client after the other: then it can be told who was let go, and when.
     async with grid(lines, script, last=last, after_a_dead_one=last, cells=cells, first_byte=30, idle=30) as here:
