@@ -86,6 +86,7 @@ def sleeping(directory: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
     """The command with a program that says when it has begun, and which signal ends it."""
     program = "import signal, sys, time\n" \
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n" \
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored by whoever starts in the background\n" \
         "print('ready', flush=True)\ntime.sleep(60)\n"  # fmt: skip
     process = subprocess.Popen(
         command(*args, "--", sys.executable, "-c", program), cwd=directory, env=environment(directory),
